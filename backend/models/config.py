@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sizes of the networks: one frozen dataclass each, stored in the checkpoint's metadata."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class AudioEncoderConfig:
+    """Sizes of the audio encoder."""
+
+    mel_bands: int = 80  # log-mel bands a feature frame
+    frames_per_motion_frame: int = 4  # 120 Hz features for 30 fps motion
+    front_width: int = 96  # channels at 120 Hz
+    width: int = 160  # channels at 30 fps
+    dilations: tuple[int, ...] = (1, 2, 4, 1, 2, 4)  # one residual block each
+    feature_dim: int = 64  # D, the paper's width of the audio condition
+    phone_count: int = 40  # classes of the phone head: 39 ARPAbet phones and silence
+    dropout: float = 0.1  # in training only
+
+
+@dataclass(frozen=True)
+class DenoiserConfig:
+    """Sizes of a denoising U-Net; the face and the head differ only here."""
+
+    motion_dim: int  # C: 52 named controls, 3 of a rotation, or 3 V of displacements
+    feature_dim: int = 64  # D of the audio features
+    style_dim: int = 16  # S of the style vector
+    widths: tuple[int, ...] = (96, 160)  # channels a level; each level halves the frame rate of the one above
+    blocks: int = 1  # blocks a level on the way down, and again on the way up
+    dilations: tuple[int, ...] = (1, 2)  # blocks at the lowest level
+    time_dim: int = 64  # width of the timestep embedding
+    skip_connections: bool = True  # concatenate each level's encoder output into the decoder
+    takes_mask: bool = True  # one guidance flag a channel beside the motion (Algorithm 1)

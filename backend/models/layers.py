@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Building blocks that the networks share. Inside them tensors are (B, W, N): batch, width, frames.
+
+Nothing here normalises over time, so a frame depends only on frames within the receptive field: windows of
+a long recording agree, and a key's effect stays near it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class FrameNorm(nn.Module):
+    """Root-mean-square normalisation of each frame over its channels, with a learned gain (Zhang and Sennrich 2019)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(width, 1))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Normalise (B, W, N) over W."""
+        scale = torch.rsqrt(hidden.square().mean(dim=1, keepdim=True) + 1e-5)
+        return hidden * scale * self.gain
+
+
+class TimestepEmbedding(nn.Module):
+    """Sinusoidal encoding of the diffusion step, then a two-layer perceptron (Nichol and Dhariwal 2021)."""
+
+    frequencies: Tensor
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        half = dim // 2
+        self.register_buffer("frequencies", torch.exp(-math.log(10000.0) * torch.arange(half) / half), persistent=False)
+        self.layers = nn.Sequential(nn.Linear(2 * half, dim), nn.SiLU(), nn.Linear(dim, dim))
+
+    def forward(self, timesteps: Tensor) -> Tensor:
+        """Embed steps (B,) as (B, dim)."""
+        angles = timesteps.to(self.frequencies.dtype)[:, None] * self.frequencies[None, :]
+        embedded: Tensor = self.layers(torch.cat([angles.sin(), angles.cos()], dim=-1))
+        return embedded
+
+
+class ConvBlock(nn.Module):
+    """Residual pair of 1D convolutions, modulated by the timestep and the style (scale and shift a channel)."""
+
+    def __init__(self, width: int, modulation_dim: int, dilation: int = 1) -> None:
+        super().__init__()
+        self.norm = FrameNorm(width)
+        self.first = nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation)
+        self.modulation = nn.Linear(modulation_dim, 2 * width)
+        self.second = nn.Conv1d(width, width, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.modulation.weight)
+        nn.init.zeros_(self.modulation.bias)
+
+    def forward(self, hidden: Tensor, modulation: Tensor) -> Tensor:
+        """Map (B, W, N) with a modulation vector (B, M) to (B, W, N)."""
+        scale, shift = self.modulation(modulation)[:, :, None].chunk(2, dim=1)
+        update = self.first(functional.silu(self.norm(hidden)))
+        update = functional.silu(torch.addcmul(update + shift, update, scale))
+        return hidden + self.second(update)
+
+
+class ConditionBlock(nn.Module):
+    """Inject the audio: concatenate it with the hidden features, then a width-preserving convolution (Sec. 3.1)."""
+
+    def __init__(self, width: int, feature_dim: int) -> None:
+        super().__init__()
+        self.norm = FrameNorm(width)
+        self.mix = nn.Conv1d(width + feature_dim, width, 1)
+
+    def forward(self, hidden: Tensor, audio_features: Tensor) -> Tensor:
+        """Map (B, W, N) and features (B, D, N) at the same frame rate to (B, W, N)."""
+        joined = torch.cat([functional.silu(self.norm(hidden)), audio_features], dim=1)
+        return hidden + self.mix(joined)
+
+
+class ConditionedBlock(nn.Module):
+    """A convolution block followed by its condition block, the unit the U-Net is made of."""
+
+    def __init__(self, width: int, modulation_dim: int, feature_dim: int, dilation: int = 1) -> None:
+        super().__init__()
+        self.convolution = ConvBlock(width, modulation_dim, dilation)
+        self.condition = ConditionBlock(width, feature_dim)
+
+    def forward(self, hidden: Tensor, modulation: Tensor, audio_features: Tensor) -> Tensor:
+        """Map (B, W, N) to (B, W, N)."""
+        conditioned: Tensor = self.condition(self.convolution(hidden, modulation), audio_features)
+        return conditioned
+
+
+class ResidualBlock(nn.Module):
+    """Dilated residual block with batch normalisation, for the audio encoder."""
+
+    def __init__(self, width: int, dilation: int, dropout: float) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation),
+            nn.BatchNorm1d(width),
+            nn.SiLU(),
+            nn.Dropout(dropout),
+        )
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """Map (B, W, N) to (B, W, N)."""
+        return hidden + self.layers(hidden)
