@@ -9,21 +9,21 @@ import os
 import sys
 
 if sys.version_info[:2] not in ((3, 11), (3, 13)):
-    sys.exit("Retake's scripts run on Python 3.11 or 3.13, but this is Python %d.%d." % sys.version_info[:2])  # noqa: UP031
+    sys.exit("Retake's scripts run on Python 3.11 or 3.13, but this is Python %d.%d." % sys.version_info[:2])
 
 import importlib
 import importlib.util
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
-def register_package():  # noqa: ANN201
+def register_package():
     """Make the root of the checkout, whatever its folder is called, the package `retake`; once a process."""
     if "retake" in sys.modules:
         return
     spec = importlib.util.spec_from_file_location(
         "retake",
-        os.path.join(ROOT, "__init__.py"),  # noqa: PTH118
+        os.path.join(ROOT, "__init__.py"),
         submodule_search_locations=[ROOT],
     )
     module = importlib.util.module_from_spec(spec)
@@ -31,7 +31,7 @@ def register_package():  # noqa: ANN201
     spec.loader.exec_module(module)
 
 
-def run(name):  # noqa: ANN001, ANN201
+def run(name):
     """Run `main(arguments)` of the module `retake.NAME` and end with its exit code."""
     register_package()
     sys.exit(importlib.import_module("retake." + name).main(sys.argv[1:]))
