@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python -m backend`: the command line; without arguments, on pipes, the server that the add-on talks to.
+
+`python -m backend serve` is the server too. Either claims the pipes before anything heavy is imported, so that a
+library's print cannot break the protocol.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> int:
+    """Run the server or a command and return the exit code."""
+    arguments = sys.argv[1:]
+    is_piped = sys.stdin is not None and not sys.stdin.isatty()
+    if not arguments and is_piped:
+        from .pipes import claim_pipes
+
+        pipes = claim_pipes()
+        from .server import Server
+
+        return Server(*pipes).run()
+    from .cli import run
+
+    return run(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

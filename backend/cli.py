@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line: the same work without Blender.
+
+Whatever the user got wrong ends with one sentence on stderr and exit code 2, without a traceback and before anything
+is written.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import click
+import typer
+
+from .errors import OptionsError, RetakeError
+
+if TYPE_CHECKING:
+    from .session import Session
+
+app = typer.Typer(
+    name="backend",
+    help="Retake without Blender: performances of a recording between given keys, in several takes.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+
+ModelOption = Annotated[
+    Path | None, typer.Option("--model", metavar="FILE", help="Checkpoint to use instead of the one that ships.")
+]
+
+
+@app.command()
+def generate(
+    audio: Annotated[
+        list[Path], typer.Argument(metavar="AUDIO...", help="Recordings: anything soundfile or ffmpeg reads.")
+    ],
+    out: Annotated[
+        Path, typer.Option(metavar="PATH", help="Result file; with several recordings a folder, STEM.npz each.")
+    ],
+    takes: Annotated[int, typer.Option(help="Number of takes.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of the first take; take k has seed + k.")] = 0,
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help='JSON of given values: {"keys": [{"time": SECONDS, "channel": NAME, "value": WEIGHT}, ...]}; '
+            'the channel "head_rotation" takes [x, y, z] in rad.',
+        ),
+    ] = None,
+    guidance: Annotated[
+        float, typer.Option(help="How closely to follow the audio: 0 not at all, 1 as trained, more amplifies.")
+    ] = 1.0,
+    steps: Annotated[
+        int | None, typer.Option(help="Sampling steps.", show_default="10 with ddim, 500 with ddpm")
+    ] = None,
+    style: Annotated[str, typer.Option(metavar="NAME", help="Speaking style; `describe` lists them.")] = "neutral",
+    scheduler: Annotated[str, typer.Option(metavar="ddim|ddpm", help="Sampler.")] = "ddim",
+    model: ModelOption = None,
+) -> None:
+    """Perform recordings and write the channels of every take to .npz.
+
+    Members: channels (K, N, 52) float32, channel_names (52,), head_rotation (K, N, 3) in rad, fps, seeds (K,),
+    audio_seconds. Frame n stands for audio time n / fps.
+    """
+    from .commands import Generation, generate_files
+    from .pipelines.performance import MAX_TAKES, PerformanceOptions
+
+    if not 1 <= takes <= MAX_TAKES:
+        raise OptionsError(f"{takes} takes were asked for; 1 to {MAX_TAKES} are possible at once.")
+    options = PerformanceOptions(
+        seeds=tuple(range(seed, seed + takes)),
+        guidance_scale=guidance,
+        num_inference_steps=steps,
+        scheduler=scheduler,
+        style=style,
+    )
+    generate_files(Generation(audio, out, keys, options, model))
+
+
+@app.command()
+def describe(model: ModelOption = None) -> None:
+    """Print the model, its styles, the devices it runs on and its channels as JSON."""
+    typer.echo(json.dumps(open_session(model).describe(), indent=2))
+
+
+@app.command()
+def serve(model: ModelOption = None) -> None:
+    """Talk to the add-on over stdin and stdout until they close (what Blender starts)."""
+    from .pipes import claim_pipes
+
+    pipes = claim_pipes()
+    from .server import Server
+
+    Server(*pipes, *([model] if model else [])).run()
+
+
+def open_session(model: Path | None) -> Session:
+    """Load a model, the default one for None."""
+    from .session import Session
+
+    return Session(model) if model else Session()
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command.
+
+    Args:
+        arguments: Those after `python -m backend`.
+
+    Returns:
+        Exit code: 0, or 2 where the user has to change something.
+    """
+    _mount_training()
+    try:
+        code = app(list(arguments), prog_name="python -m backend", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        typer.echo(error.ctx.get_help() if error.ctx else "")
+        return 0
+    except click.ClickException as error:
+        return _refuse(error.format_message())
+    except RetakeError as error:
+        return _refuse(str(error))
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    return code if isinstance(code, int) else 0
+
+
+def _refuse(sentence: str) -> int:
+    print(" ".join(sentence.split()), file=sys.stderr)
+    return 2
+
+
+def _mount_training() -> None:
+    """Add the commands of the training, where its package is there (the extension's zip may leave it out)."""
+    if importlib.util.find_spec(".training.commands", __package__) is None:
+        return
+    from .training import commands
+
+    commands.mount(app)

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sampling of guided motion diffusion: Algorithm 2 of 3DiFACE over diffusers' schedulers.
+
+DDIM (Song et al. 2021) with few steps is the default, DDPM (Ho et al. 2020) with all 500 on request. Both run
+through `DDIMScheduler.step`: its eta = 1 is DDPM's posterior exactly (Song et al., Eq. 16; a test compares it with
+`DDPMScheduler.step`), and unlike `DDPMScheduler` it lets the caller give the noise, which a take's own noise needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from .imputation import impute_keyframes
+from .schedules import NUM_TRAIN_TIMESTEPS, ddim_scheduler
+
+Denoise = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """How noise is turned into motion."""
+
+    eta: float  # 0 = DDIM, deterministic after the initial noise; 1 = DDPM
+    default_steps: int
+
+
+SAMPLERS = {"ddim": Sampler(0.0, 10), "ddpm": Sampler(1.0, NUM_TRAIN_TIMESTEPS)}
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Motion and what the network said last, both (B, N, C), normalised."""
+
+    sample: Tensor  # given values exactly as given
+    raw: Tensor  # the last prediction before imputation: how well the network itself honours given values
+
+
+def sample_motion(
+    denoise: Denoise,
+    noise: Callable[[int], Tensor],
+    keyframe_values: Tensor,
+    keyframe_mask: Tensor,
+    *,
+    takes_mask: bool,
+    sampler: Sampler,
+    num_inference_steps: int,
+    on_step: Callable[[], None],
+) -> Sampled:
+    """Sample motion around given values (Algorithm 2).
+
+    Args:
+        denoise: Predicts the clean motion from a noisy sample (B, N, C) and a timestep ().
+        noise: Noise (B, N, C) of a step: 0 the initial one, i the one added after step i (DDPM only).
+        keyframe_values: Given values, normalised, (B, N, C).
+        keyframe_mask: (B, N, C) bool, True = given.
+        takes_mask: The network has guidance flags, so given values are written into the noisy sample too (line 7).
+            Without flags they would be taken for noise: such a network gets plain imputation of its predictions.
+        sampler: DDIM or DDPM.
+        num_inference_steps: Steps, 1 to 500.
+        on_step: Called before every step; it may raise to stop the sampling.
+
+    Returns:
+        The motion and the last raw prediction.
+    """
+    scheduler = ddim_scheduler()
+    scheduler.set_timesteps(num_inference_steps)
+    sample = noise(0)
+    for index, timestep in enumerate(scheduler.timesteps, start=1):
+        on_step()
+        if takes_mask:
+            sample = impute_keyframes(sample, keyframe_values, keyframe_mask)  # line 7
+        raw = denoise(sample, timestep)  # line 8
+        clean = impute_keyframes(raw, keyframe_values, keyframe_mask)  # line 9
+        is_noisy = sampler.eta > 0 and index < num_inference_steps
+        sample = scheduler.step(  # lines 10 and 11
+            clean,
+            int(timestep),
+            sample,
+            eta=sampler.eta if is_noisy else 0.0,
+            variance_noise=noise(index) if is_noisy else None,
+        ).prev_sample
+    return Sampled(clean, raw)

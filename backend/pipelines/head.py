@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The head motion generator (3DiFACE, Sec. 3.2): the neck's rotation, axis-angle in model axes, rad."""
+
+from __future__ import annotations
+
+from ..models import Models
+from ..protocol import CHANNEL_NAMES, HEAD_ROTATION
+from .motion import MotionPipeline
+
+HEAD_CHANNELS = tuple(CHANNEL_NAMES.index(name) for name in HEAD_ROTATION)
+_STREAM = 1
+
+
+class HeadPipeline(MotionPipeline):
+    """Audio, style and given values to the rotation of the neck."""
+
+    def __init__(self, models: Models) -> None:
+        columns = list(HEAD_CHANNELS)
+        super().__init__(models.head, models.motion_mean[columns], models.motion_sd[columns], columns, _STREAM)

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sampling of one network over fixed windows: what the face and the head pipeline have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..audio.features import AudioFeatures
+from ..diffusion.guidance import GuidedDenoiser
+from ..diffusion.noise import take_noise
+from ..diffusion.samplers import SAMPLERS, Sampled, sample_motion
+from ..models.unet import ConditionedUNet
+from .given import GivenValues
+from .windows import Window, windows_for
+
+_BATCH = 8  # windows x takes computed at once: enough to keep the cores busy, about 100 MB
+_LARGEST_GIVEN = 6.0  # standard deviations; beyond it the network is told this much, the result is still exact
+
+
+@dataclass(frozen=True)
+class SamplingOptions:
+    """How to sample, checked by `PerformanceOptions`."""
+
+    guidance_scale: float
+    num_inference_steps: int
+    scheduler: str  # a key of SAMPLERS
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Motion of some channels, K takes."""
+
+    channels: NDArray[np.float32]  # (K, N, C)
+    given_raw: NDArray[np.float32]  # (K, G), the network's own last prediction; NaN where it has none
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One window of one take."""
+
+    window: Window
+    take: int
+    seed: int
+
+
+class MotionPipeline:
+    """Samples the motion of one network's channels; stateless, so one serves any number of requests."""
+
+    def __init__(self, network: ConditionedUNet, mean: Tensor, sd: Tensor, columns: Sequence[int], stream: int) -> None:
+        """Bind a network.
+
+        Args:
+            network: Predicts clean motion (B, N, C), normalised.
+            mean: (C,) of the channels, in their units.
+            sd: (C,) standard deviation, above 0.
+            columns: Channel index of each of the C dimensions.
+            stream: Which noise of a take it uses.
+        """
+        self.network = network
+        self.columns = tuple(columns)
+        self._mean = mean
+        self._sd = sd
+        self._stream = stream
+
+    def jobs(self, frame_count: int, start: int, stop: int, takes: int) -> int:
+        """Count windows x takes of a request, the unit of `on_step`'s count."""
+        return takes * len(windows_for(frame_count, start, stop))
+
+    def __call__(
+        self,
+        features: AudioFeatures,
+        style: Tensor,
+        given: GivenValues,
+        seeds: Sequence[int],
+        frames: tuple[int, int],
+        options: SamplingOptions,
+        on_step: Callable[[int], None],
+    ) -> Motion:
+        """Sample takes.
+
+        Args:
+            features: What the network hears.
+            style: Style vector (S,).
+            given: Values every take passes through; those in the windows' margins count too.
+            seeds: One a take, K of them.
+            frames: First absolute model frame and the one after the last.
+            options: How to sample.
+            on_step: Called before every diffusion step with the number of windows in it; it may raise to stop.
+
+        Returns:
+            The motion of these frames.
+        """
+        start, stop = frames
+        motion = np.zeros((len(seeds), stop - start, len(self.columns)), np.float32)
+        raw = np.zeros((len(seeds), len(given)), np.float32)
+        heard = np.zeros(len(given), np.float32)
+        for batch in self._batches(features.frame_count, frames, seeds):
+            sampled = self._sample(batch, features, style, given, options, on_step)
+            for job, clean, predicted in zip(batch, sampled.sample, sampled.raw, strict=True):
+                self._add(motion[job.take], job.window, start, clean)
+                rows, cols, entries = self._entries(given, job.window)
+                weights = job.window.weights()[rows]
+                raw[job.take, entries] += weights * predicted.numpy()[rows, cols]
+                heard[entries] += weights / len(seeds)
+        raw = np.divide(raw, heard, out=np.full_like(raw, np.nan), where=heard > 0)
+        values, mask = given.dense(start, stop, self.columns)
+        motion[:, mask] = values[mask]
+        return Motion(motion, raw)
+
+    def _batches(self, frame_count: int, frames: tuple[int, int], seeds: Sequence[int]) -> Iterator[list[_Job]]:
+        """Group windows x takes of equal length into batches."""
+        windows = windows_for(frame_count, *frames)
+        jobs = [_Job(window, take, seed) for window in windows for take, seed in enumerate(seeds)]
+        for _, group in groupby(jobs, key=lambda job: len(job.window)):
+            equal = list(group)
+            yield from (equal[first : first + _BATCH] for first in range(0, len(equal), _BATCH))
+
+    def _sample(
+        self,
+        batch: list[_Job],
+        features: AudioFeatures,
+        style: Tensor,
+        given: GivenValues,
+        options: SamplingOptions,
+        on_step: Callable[[int], None],
+    ) -> Sampled:
+        """Sample a batch of equally long windows; the result is in the channels' units."""
+        spans = [(job.window.start, job.window.stop) for job in batch]
+        dense = [given.dense(*span, self.columns) for span in spans]
+        values = torch.from_numpy(np.stack([one[0] for one in dense]))
+        mask = torch.from_numpy(np.stack([one[1] for one in dense]))
+        normalised = ((values - self._mean) / self._sd).clamp(-_LARGEST_GIVEN, _LARGEST_GIVEN)
+        audio = torch.stack([features.span(*span) for span in spans])
+        denoise = GuidedDenoiser(self.network, audio, style.expand(len(batch), -1), mask, options.guidance_scale)
+        with torch.inference_mode():
+            sampled = sample_motion(
+                denoise,
+                lambda step: self._noise(batch, step),
+                normalised,
+                mask,
+                takes_mask=self.network.config.takes_mask,
+                sampler=SAMPLERS[options.scheduler],
+                num_inference_steps=options.num_inference_steps,
+                on_step=lambda: on_step(len(batch)),
+            )
+            return Sampled(sampled.sample * self._sd + self._mean, sampled.raw * self._sd + self._mean)
+
+    def _noise(self, batch: list[_Job], step: int) -> Tensor:
+        """Noise (B, N, C) of a step: each take's own, at its window's absolute frames."""
+        return torch.stack(
+            [
+                take_noise(job.seed, self._stream, step, job.window.start, job.window.stop, len(self.columns))
+                for job in batch
+            ]
+        )
+
+    def _entries(
+        self, given: GivenValues, window: Window
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Given values of these channels inside a window: their rows and columns there, and their indices."""
+        inside = (given.frames >= window.start) & (given.frames < window.stop) & np.isin(given.channels, self.columns)
+        entries = np.flatnonzero(inside)
+        return given.frames[entries] - window.start, given.channels[entries] - self.columns[0], entries
+
+    @staticmethod
+    def _add(motion: NDArray[np.float32], window: Window, start: int, clean: Tensor) -> None:
+        """Add a window (N_w, C), weighted, to the motion (N, C) that begins at the frame `start`."""
+        first, last = max(window.start, start), min(window.stop, start + len(motion))
+        inside = slice(first - window.start, last - window.start)
+        weighted = clean.numpy()[inside] * window.weights()[inside, None]
+        motion[first - start : last - start] += weighted

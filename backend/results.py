@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Result files: .npz, all of them or none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .errors import OutputError
+from .pipelines.performance import Performance
+from .protocol import CONTROL_NAMES, MODEL_FPS
+
+
+class ResultFiles:
+    """Writes results beside their final names and moves them there together, when all are complete.
+
+    A context manager: leaving it without `commit` removes everything it wrote.
+    """
+
+    def __init__(self, paths: Iterable[Path], folder: Path | None = None) -> None:
+        """Prepare to write.
+
+        Args:
+            paths: Where the results will be.
+            folder: A folder to make first, if it is not there.
+
+        Raises:
+            OutputError: A result could not be written there; found out before any work is done.
+        """
+        self._folder = folder
+        self._is_folder_ours = False
+        self._parts: dict[Path, Path] = {}
+        for path in paths:
+            _check_target(path, folder)
+
+    def __enter__(self) -> ResultFiles:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for part in self._parts.values():
+            part.unlink(missing_ok=True)
+        if self._is_folder_ours and self._folder is not None and not any(self._folder.iterdir()):
+            self._folder.rmdir()
+
+    def write(self, path: Path, performance: Performance, seeds: Sequence[int]) -> None:
+        """Write one result to its temporary name.
+
+        Members: channels (K, N, 52) float32, channel_names (52,), head_rotation (K, N, 3) float32 rad, fps, seeds (K,),
+        audio_seconds.
+
+        Raises:
+            OutputError: The disk is full or not writable.
+        """
+        controls = len(CONTROL_NAMES)
+        part = path.with_name(path.name + ".part")
+        try:
+            if self._folder is not None:
+                self._is_folder_ours |= not self._folder.exists()
+                self._folder.mkdir(exist_ok=True)
+            self._parts[path] = part
+            with part.open("wb") as file:
+                np.savez(
+                    file,
+                    channels=performance.channels[:, :, :controls],
+                    channel_names=np.array(CONTROL_NAMES),
+                    head_rotation=performance.channels[:, :, controls:],
+                    fps=np.array(MODEL_FPS),
+                    seeds=np.array(seeds, np.int64),
+                    audio_seconds=np.array(performance.audio_seconds),
+                )
+        except OSError as error:
+            raise OutputError(f"The result {path} cannot be written: {error.strerror}.") from error
+
+    def commit(self) -> None:
+        """Move all results to their names, replacing what is there."""
+        for path, part in self._parts.items():
+            try:
+                part.replace(path)
+            except OSError as error:
+                raise OutputError(f"The result {path} cannot be written: {error.strerror}.") from error
+        self._parts.clear()
+
+
+def _check_target(path: Path, folder: Path | None) -> None:
+    parent = folder or path.parent
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is a file; several recordings need a folder.", "Choose another --out.")
+    needed = parent.parent if folder is not None and not folder.exists() else parent
+    if not needed.is_dir():
+        raise OutputError(f"The folder {needed} does not exist.", "Make it, or choose another --out.")
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; the result is a file.", "Choose another --out.")

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What one process keeps between requests: the model, features of recordings, registered heads."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from .audio.features import AudioFeatures, FeatureCache
+from .audio.log_mel import SAMPLE_RATE, normalised_log_mel
+from .models import DEFAULT_CHECKPOINT, Models, load_checkpoint
+from .monitor import Monitor
+from .pipelines.given import GivenValues
+from .pipelines.performance import Performance, PerformanceOptions, PerformancePipeline
+from .protocol import CHANNEL_NAMES, MODEL_FPS
+from .rigs import RigCache
+
+DEVICES = ("cpu",)  # the default model is made for it; bit-for-bit repeatability is promised there
+
+
+class Session:
+    """A loaded model and its caches; the server, the command line and the evaluation all generate through it."""
+
+    def __init__(self, checkpoint: Path = DEFAULT_CHECKPOINT) -> None:
+        """Load a model.
+
+        Raises:
+            CheckpointError: The file is missing, damaged or not a Retake model.
+        """
+        torch.use_deterministic_algorithms(True)
+        self.checkpoint = checkpoint
+        self.models: Models = load_checkpoint(checkpoint)
+        self.rigs = RigCache()
+        self.features = FeatureCache(self.models.encoder)
+        self._perform = PerformancePipeline(self.models)
+
+    def generate(
+        self,
+        audio: Path | str,
+        given: GivenValues,
+        options: PerformanceOptions,
+        monitor: Monitor | None = None,
+    ) -> Performance:
+        """Perform a recording; see `PerformancePipeline`.
+
+        Args:
+            audio: Anything soundfile or ffmpeg reads.
+            given: Values that every take passes through.
+            options: What to generate and how.
+            monitor: Progress, cancelling, and the seconds of each stage.
+
+        Returns:
+            The takes.
+
+        Raises:
+            AudioError: The recording cannot be read.
+            OptionsError: An option is out of its range or names something unknown.
+            CancelledError: The request was cancelled.
+        """
+        options.check()
+        self.models.style(options.style)
+        monitor = monitor or Monitor()
+        return self._perform(self.features.get(audio, monitor), given, options, monitor)
+
+    def warm_up(self) -> None:
+        """Do once what makes a process's first request slow: lazy imports, the networks' first call."""
+        normalised_log_mel(np.zeros(SAMPLE_RATE, np.float32))
+        silence = AudioFeatures(1.0, torch.zeros(1, self.models.encoder.config.feature_dim))
+        options = PerformanceOptions(num_inference_steps=1, style=self.models.style_names[0])
+        self._perform(silence, GivenValues.none(), options, Monitor())
+
+    def describe(self) -> dict[str, Any]:
+        """What this process offers, JSON-able: model, styles, devices, channels, their deviations, memory."""
+        return {
+            "model": model_name(self.models, self.checkpoint),
+            "checkpoint": self.checkpoint.name,
+            "parameters": sum(
+                parameter.numel()
+                for network in (self.models.encoder, self.models.face, self.models.head)
+                for parameter in network.parameters()
+            ),
+            "styles": list(self.models.style_names),
+            "devices": list(DEVICES),
+            "threads": torch.get_num_threads(),
+            "fps": MODEL_FPS,
+            "channel_names": list(CHANNEL_NAMES),
+            "channel_sd": [float(sd) for sd in self.models.channel_sd],
+            "peak_mib": peak_mib(),
+        }
+
+
+def model_name(models: Models, checkpoint: Path) -> str:
+    """Name of a model as its metadata tells, or the name of its file."""
+    return str(models.metadata.get("name", checkpoint.stem))
+
+
+def peak_mib() -> float:
+    """Largest resident memory of this process so far, MiB.
+
+    On Linux from /proc: getrusage would report the peak of the process this one was started from.
+    """
+    status = Path("/proc/self/status")
+    if status.is_file():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) / 1024
+    if os.name == "nt":
+        import psutil
+
+        return float(psutil.Process().memory_info().peak_wset) / 2**20
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
