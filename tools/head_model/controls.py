@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The 52 ARKit controls as displacements of the whole head: skin fields plus the motion of the inner parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from . import mouth, upper_face
+from .face import Face, ramp
+from .inner import Part
+from .mesh import symmetrize
+from .sdf import Array
+
+CONTROL_NAMES: tuple[str, ...] = (
+    "eyeBlinkLeft", "eyeLookDownLeft", "eyeLookInLeft", "eyeLookOutLeft", "eyeLookUpLeft", "eyeSquintLeft",
+    "eyeWideLeft", "eyeBlinkRight", "eyeLookDownRight", "eyeLookInRight", "eyeLookOutRight", "eyeLookUpRight",
+    "eyeSquintRight", "eyeWideRight", "jawForward", "jawLeft", "jawRight", "jawOpen", "mouthClose", "mouthFunnel",
+    "mouthPucker", "mouthLeft", "mouthRight", "mouthSmileLeft", "mouthSmileRight", "mouthFrownLeft",
+    "mouthFrownRight", "mouthDimpleLeft", "mouthDimpleRight", "mouthStretchLeft", "mouthStretchRight",
+    "mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper", "mouthPressLeft", "mouthPressRight",
+    "mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft", "mouthUpperUpRight", "browDownLeft",
+    "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight", "cheekPuff", "cheekSquintLeft",
+    "cheekSquintRight", "noseSneerLeft", "noseSneerRight", "tongueOut",
+)  # fmt: skip
+LOOK_ANGLES = {"Down": 24.0, "Up": 24.0, "In": 28.0, "Out": 28.0}
+JAW_SLIDES = {"jawForward": (0.0, -0.08, 0.75), "jawLeft": (0.85, 0.0, -0.05)}
+Fields = dict[str, Array]
+
+
+def skin_fields(face: Face) -> Fields:
+    """Displacements (V, 3) of the skin for every control."""
+    fields: Fields = {}
+    _add_jaw(face, fields)
+    _add_lips(face, fields)
+    _add_lids(face, fields)
+    _add_upper_face(face, fields)
+    return {name: fields[name] for name in CONTROL_NAMES}
+
+
+def _add_sides(face: Face, fields: Fields, name: str, whole: Array, width: float = 1.3) -> None:
+    whole = symmetrize(whole, face.mesh.mirror)
+    fields[f"{name}Left"] = face.half(whole, 1.0, width)
+    fields[f"{name}Right"] = face.half(whole, -1.0, width)
+
+
+def _add_mirrored(face: Face, fields: Fields, name: str, left: Array) -> None:
+    fields[f"{name}Left"] = left
+    fields[f"{name}Right"] = left[face.mesh.mirror] * [-1.0, 1.0, 1.0]
+
+
+def _add_jaw(face: Face, fields: Fields) -> None:
+    opened = symmetrize(mouth.jaw_open(face), face.mesh.mirror)
+    fields["jawOpen"] = opened
+    fields["mouthClose"] = symmetrize(mouth.mouth_close(face, opened), face.mesh.mirror)
+    fields["jawForward"] = symmetrize(mouth.jaw_slide(face, JAW_SLIDES["jawForward"]), face.mesh.mirror)
+    _add_mirrored(face, fields, "jaw", mouth.jaw_slide(face, JAW_SLIDES["jawLeft"]))
+
+
+def _add_lips(face: Face, fields: Fields) -> None:
+    for name, shape in mouth.SHAPES.items():
+        whole = symmetrize(mouth.lip_field(face, shape), face.mesh.mirror)
+        if name in CONTROL_NAMES:
+            fields[name] = whole
+        else:
+            _add_sides(face, fields, name, whole)
+    _add_mirrored(face, fields, "mouth", mouth.mouth_sideways(face))
+    opened = fields["jawOpen"] * 0.35
+    fields["tongueOut"] = symmetrize(mouth.tongue_room(face), face.mesh.mirror) + 0.0 * opened
+
+
+def _add_lids(face: Face, fields: Fields) -> None:
+    lids = {
+        "eyeBlink": upper_face.close_lids(face),
+        "eyeSquint": upper_face.lid_field(face, 0.22, 2.2, 0.12, 0.5),
+        "eyeWide": upper_face.lid_field(face, -0.3, -0.5, 0.11, 0.6),
+        "eyeLookDown": upper_face.lid_field(face, 0.5, -1.3, 0.13, 0.3),
+        "eyeLookUp": upper_face.lid_field(face, -0.24, 0.4, 0.12, 0.5),
+        "eyeLookIn": np.zeros_like(face.v),
+        "eyeLookOut": np.zeros_like(face.v),
+    }
+    for name, whole in lids.items():
+        _add_sides(face, fields, name, whole, 0.2)
+
+
+def _add_upper_face(face: Face, fields: Fields) -> None:
+    for name, lumps in (
+        ("browDown", upper_face.BROW_DOWN),
+        ("browOuterUp", upper_face.BROW_OUTER_UP),
+        ("cheekSquint", upper_face.CHEEK_SQUINT),
+        ("noseSneer", upper_face.NOSE_SNEER),
+    ):
+        _add_sides(face, fields, name, upper_face.push(face, lumps), 0.9)
+    fields["browInnerUp"] = symmetrize(upper_face.push(face, upper_face.BROW_INNER_UP), face.mesh.mirror)
+
+
+# ---------------------------------------------------------------- inner parts
+def part_field(part: Part, name: str, face: Face, skin: Fields) -> Array:
+    """Displacement (n, 3) of an inner part for one control."""
+    motions: dict[str, Callable[[Part, str], Array]] = {"jaw": jaw_motion, "tongue": tongue_motion, "eye": eye_motion}
+    kind = part.motion.split(":")[0]
+    if kind in motions:
+        return motions[kind](part, name)
+    if kind == "glued":
+        return glued_motion(part, face, skin[name])
+    return np.zeros_like(part.vertices)
+
+
+def jaw_motion(part: Part, name: str) -> Array:
+    """Lower teeth and gum: the jaw's own motion."""
+    if name == "jawOpen":
+        return mouth.rotation_x(part.vertices, mouth.JAW_PIVOT, mouth.JAW_ANGLE)
+    slide = JAW_SLIDES.get(name.replace("Right", "Left"), (0.0, 0.0, 0.0))
+    return np.tile(np.array(slide) * [-1 if name == "jawRight" else 1, 1, 1], (len(part.vertices), 1))
+
+
+def tongue_motion(part: Part, name: str) -> Array:
+    """The tongue: the jaw's motion, less of it toward the throat; tongueOut stretches it over the lower lip."""
+    along = ramp(part.vertices[:, 2], 2.0, 6.0)[:, None]
+    if name != "tongueOut":
+        return along * jaw_motion(part, name)
+    t = ramp(part.vertices[:, 2], 2.6, 7.6)
+    lift = 0.95 * ramp(t, 0.1, 0.6) - 0.55 * ramp(t, 0.75, 1.0)
+    return np.stack([-0.12 * part.vertices[:, 0] * t, lift, 3.3 * t**1.5], axis=1)
+
+
+def eye_motion(part: Part, name: str) -> Array:
+    """An eyeball's turn in the look controls of its side."""
+    side = part.motion.split(":")[1]
+    still = np.zeros_like(part.vertices)
+    if not (name.startswith("eyeLook") and name.endswith(side)):
+        return still
+    way = name.removeprefix("eyeLook").removesuffix(side)
+    angle = np.radians(LOOK_ANGLES[way])
+    center = upper_face.EYE_CENTER * [1 if side == "Left" else -1, 1, 1]
+    if way in {"Down", "Up"}:
+        return mouth.rotation_x(part.vertices, center, angle if way == "Down" else -angle)
+    toward_left = (way == "Out") == (side == "Left")
+    return rotation_y(part.vertices, center, angle if toward_left else -angle)
+
+
+def rotation_y(points: Array, pivot: Array, angle: float) -> Array:
+    """Displacement (n, 3) by a rotation about the y axis; positive angles turn the front toward +X."""
+    cos, sin = np.cos(angle), np.sin(angle)
+    turn = np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]])
+    arm = points - pivot
+    return np.asarray(arm @ turn.T - arm)
+
+
+def glued_motion(part: Part, face: Face, skin: Array) -> Array:
+    """The motion of the skin nearby, weighted by inverse squared distance to the four nearest vertices."""
+    if part.motion.endswith("lid"):
+        allowed = np.flatnonzero(np.abs(face.lid_ring - 5) < 0.01)
+    else:
+        allowed = np.flatnonzero((face.ring < 0) & (face.lid_ring < 3.0))
+    distance, near = cKDTree(face.v[allowed]).query(part.vertices, k=4)
+    if part.motion.endswith("lid"):
+        half = len(part.vertices) // 2
+        distance, near = np.tile(distance[:half], (2, 1)), np.tile(near[:half], (2, 1))
+    weight = 1.0 / (distance**2 + 1e-6)
+    weight /= weight.sum(axis=1, keepdims=True)
+    return np.asarray(np.einsum("nk,nkd->nd", weight, skin[allowed[near]]))

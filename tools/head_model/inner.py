@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is not skin: eyeballs, teeth, gums, tongue, brows and lashes.
+
+Every part is a `Part`; `motion` tells the controls how it moves: with the skull, the jaw, an eye, the tongue, or glued
+to the skin beneath.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .mesh import Ints, Mesh
+from .sculpt import EYE_CENTER, EYE_RADIUS
+from .sdf import Array, Field, cast
+
+UPPER_WIDTHS = (0.84, 0.66, 0.74, 0.68, 0.66, 0.95)
+LOWER_WIDTHS = (0.54, 0.58, 0.66, 0.68, 0.70, 1.0)
+UPPER_EDGE, UPPER_NECK = -7.02, -6.02
+LOWER_EDGE, LOWER_NECK = -6.90, -7.72
+ARCH_CENTER, ARCH_WIDTH, ARCH_DEPTH = 4.6, 2.75, 4.05
+IRIS_RADIUS, PUPIL_RADIUS = 0.63, 0.24
+
+
+@dataclass
+class Part:
+    """One piece: vertices (n, 3), faces (m, 4), a material name a face, and how it moves."""
+
+    vertices: Array
+    faces: Ints
+    materials: list[str]
+    motion: str
+
+    def mirrored(self, motion: str | None = None) -> Part:
+        """The mirror image, faces turned so that normals still point outward."""
+        flipped = np.where((self.faces[:, 3] < 0)[:, None], self.faces[:, [0, 2, 1, 3]], self.faces[:, [0, 3, 2, 1]])
+        return Part(self.vertices * [-1, 1, 1], flipped, list(self.materials), motion or self.motion)
+
+
+def loft(rings: list[Array], closed_start: bool, closed_end: bool) -> tuple[Array, Ints]:
+    """Skin rings of equal even length with quads; ends may be closed by quads across the ring."""
+    n = len(rings[0])
+    faces = []
+    for k in range(len(rings) - 1):
+        for s in range(n):
+            t = (s + 1) % n
+            faces.append((k * n + s, k * n + t, (k + 1) * n + t, (k + 1) * n + s))
+    last = (len(rings) - 1) * n
+    for s in range(n // 2 - 1):
+        across = (s, s + 1, n - 2 - s, n - 1 - s)
+        if closed_start:
+            faces.append((across[3], across[2], across[1], across[0]))
+        if closed_end:
+            faces.append((last + across[0], last + across[1], last + across[2], last + across[3]))
+    return np.vstack(rings), np.array(faces)
+
+
+def eyeball() -> Part:
+    """The left eyeball, looking along +Z; iris and pupil are bands of it."""
+    bands = [
+        (PUPIL_RADIUS, "pupil"), (PUPIL_RADIUS + 0.02, "iris"), (0.42, "iris"), (IRIS_RADIUS - 0.1, "iris"),
+        (IRIS_RADIUS - 0.085, "iris_rim"), (IRIS_RADIUS, "iris_rim"), (IRIS_RADIUS + 0.02, "sclera"),
+    ]  # fmt: skip
+    angles = [float(np.arcsin(r / EYE_RADIUS)) for r, _ in bands] + list(np.radians([36, 45, 55, 66, 80, 100, 120]))
+    names = [name for _, name in bands] + ["sclera"] * 7
+    segments = 24
+    turn = 2 * np.pi * (np.arange(segments) + 0.5) / segments
+    vertices = [np.array([[0, 0, EYE_RADIUS]])]
+    for angle in angles:
+        ring = np.stack([np.cos(turn) * np.sin(angle), np.sin(turn) * np.sin(angle), np.full(segments, np.cos(angle))], 1)
+        vertices.append(EYE_RADIUS * ring)
+    faces, materials = [], []
+    for s in range(segments):
+        faces.append((0, 1 + s, 1 + (s + 1) % segments, -1))
+        materials.append("pupil")
+    for k, name in enumerate(names[1:]):
+        a, b = 1 + k * segments, 1 + (k + 1) * segments
+        for s in range(segments):
+            t = (s + 1) % segments
+            faces.append((a + s, b + s, b + t, a + t))
+            materials.append(name)
+    return Part(np.vstack(vertices) + EYE_CENTER, np.array(faces), materials, "eye")
+
+
+def arch_points(lengths: Array, inset: float) -> tuple[Array, Array]:
+    """Points (n, 2) in (x, z) at arc lengths from the midline of the dental arch, and outward normals (n, 2)."""
+    angle = np.linspace(0, np.pi / 2, 400)
+    width, depth = ARCH_WIDTH - inset, ARCH_DEPTH - inset
+    x = width * np.sin(angle) ** 0.94
+    z = ARCH_CENTER + depth * np.cos(angle) ** 1.12
+    arc = np.concatenate([[0], np.cumsum(np.hypot(np.diff(x), np.diff(z)))])
+    point = np.stack([np.interp(lengths, arc, x), np.interp(lengths, arc, z)], axis=1)
+    ahead = np.stack([np.interp(lengths + 0.05, arc, x), np.interp(lengths + 0.05, arc, z)], axis=1)
+    behind = np.stack([np.interp(lengths - 0.05, arc, x), np.interp(lengths - 0.05, arc, z)], axis=1)
+    behind[lengths < 0.05] = point[lengths < 0.05] * [-1, 1] + [0, 0]
+    tangent = ahead - behind
+    normal = np.stack([-tangent[:, 1], tangent[:, 0]], axis=1)
+    return point, normal / np.linalg.norm(normal, axis=1, keepdims=True)
+
+
+def _tooth(center: Array, normal: Array, width: float, neck: float, edge: float, molar: bool) -> Part:
+    """A rounded tooth: cross sections from the neck to the biting edge, the last one closed."""
+    levels = [(-0.15, 0.80, 0.30), (0.12, 0.88, 0.35), (0.45, 0.97, 0.33), (0.78, 1.0, 0.25), (0.94, 0.95, 0.17), (1.0, 0.82, 0.09)]
+    turn = 2 * np.pi * (np.arange(8) + 0.5) / 8
+    cos, sin = np.cos(turn), np.sin(turn)
+    box = np.stack([np.sign(cos) * np.abs(cos) ** 0.55, np.sign(sin) * np.abs(sin) ** 0.55], axis=1)
+    across = np.array([normal[1], -normal[0]])
+    rings = []
+    for height, wide, deep in levels:
+        depth = max(deep, 0.36) * 1.15 if molar else deep
+        lean = 0.03 if molar else 0.02 + 0.1 * (height - 0.4) ** 2
+        flat = np.outer(box[:, 0] * 0.49 * width * wide, across) + np.outer(box[:, 1] * depth - lean, normal)
+        y = neck + (edge - neck) * height
+        rings.append(np.stack([center[0] + flat[:, 0], np.full(8, y), center[1] + flat[:, 1]], axis=1))
+    if edge > neck:
+        rings = [ring[::-1] for ring in rings]
+    vertices, faces = loft(rings, False, True)
+    return Part(vertices, faces, ["teeth"] * len(faces), "skull" if edge < neck else "jaw")
+
+
+def teeth() -> list[Part]:
+    """Left half of both dental arches, six teeth each, as parts that mirror."""
+    parts = []
+    for widths, neck, edge, inset in ((UPPER_WIDTHS, UPPER_NECK, UPPER_EDGE, 0.0), (LOWER_WIDTHS, LOWER_NECK, LOWER_EDGE, 0.36)):
+        ends = np.cumsum(widths)
+        centers, normals = arch_points(ends - np.array(widths) / 2, inset + 0.25)
+        for k, width in enumerate(widths):
+            shorter = (0.0, 0.09, -0.02, 0.06, 0.1, 0.12)[k] * (1 if edge < neck else 0.4)
+            tip = edge + shorter * (1 if edge < neck else -1)
+            parts.append(_tooth(centers[k], normals[k], width, neck, tip, k >= 3))
+    return parts
+
+
+def gums() -> list[Part]:
+    """Upper and lower gum: tubes along the arch whose edge dips between the teeth."""
+    parts = []
+    for widths, neck, sign, inset, motion in (
+        (UPPER_WIDTHS, UPPER_NECK, 1.0, 0.0, "skull"), (LOWER_WIDTHS, LOWER_NECK, -1.0, 0.36, "jaw"),
+    ):  # fmt: skip
+        ends = np.cumsum(widths)
+        lengths = np.linspace(0, ends[-1] + 0.1, 19)
+        gaps = np.concatenate([[0], ends])
+        near_gap = np.exp(-((np.min(np.abs(lengths[:, None] - gaps[None]), axis=1) / 0.16) ** 2))
+        center, normal = arch_points(lengths, inset + 0.25)
+        section = [(0.27, -0.08), (0.37, 0.14), (0.36, 0.5), (0.15, 0.85), (-0.4, 0.7), (-0.45, 0.15), (-0.2, -0.08)]
+        rings = []
+        for k in range(len(lengths)):
+            points = []
+            for out, up in section:
+                flat = center[k] + normal[k] * out
+                dip = 0.13 * near_gap[k] if up < 0.1 else 0.0
+                points.append([flat[0], neck + sign * (up - dip), flat[1]])
+            rings.append(np.array(points + [points[-1]])[: len(section)])
+        parts.append(_gum_strip(rings, sign, motion))
+    return parts
+
+
+def _gum_strip(rings: list[Array], sign: float, motion: str) -> Part:
+    rings[0][:, 0] = 0.0
+    both_sides = [ring * [-1, 1, 1] for ring in rings[:0:-1]] + rings
+    if sign > 0:
+        both_sides = [ring[::-1] for ring in both_sides]
+    vertices, faces = loft(both_sides, False, False)
+    return Part(vertices, faces, ["gums"] * len(faces), motion)
+
+
+def tongue() -> Part:
+    """The tongue, a flattened loft from the throat to behind the lower incisors, with a groove along its middle."""
+    steps = np.linspace(0, 1, 13)
+    turn = 2 * np.pi * (np.arange(14) + 0.5) / 14
+    rings = []
+    for t in steps:
+        taper = np.sqrt(max(1 - max(t - 0.62, 0) ** 2 / 0.1521, 0.03))
+        wide, thick = 1.85 * (0.75 + 0.25 * np.sin(np.pi * t)) * taper, 0.62 * (1.15 - 0.35 * t) * taper
+        center = np.array([0.0, -8.25 + 0.75 * np.sin(np.pi * min(t + 0.12, 1) * 0.75), 2.6 + 5.15 * t])
+        x = wide * np.cos(turn)
+        groove = -0.13 * np.exp(-((x / 0.35) ** 2)) * (np.sin(turn) > 0) * taper
+        rings.append(center + np.stack([x, thick * np.sin(turn) + groove, np.zeros(14)], axis=1))
+    vertices, faces = loft(rings, True, True)
+    return Part(vertices, faces, ["tongue"] * len(faces), "tongue")
+
+
+def brow(sculpt: Field) -> Part:
+    """The left eyebrow: a thin tapered strip over the skin, thicker toward the nose."""
+    t = np.linspace(0, 1, 15)
+    x = 1.3 + 3.75 * t
+    middle = 1.42 + 0.72 * np.sin(np.pi * t**1.25 * 0.72) - 0.18 * t
+    half = 0.27 * (1 - t) ** 0.6 * np.clip(t * 8 + 0.35, 0, 1) + 0.03
+    rows = []
+    for lift, height in ((-1.0, 0.0), (-0.5, 0.09), (0.35, 0.09), (1.0, 0.0)):
+        y = middle + lift * half
+        depth = cast(sculpt, np.stack([x, y, np.full_like(x, 16.0)], 1), (0, 0, -1))[:, 2]
+        rows.append(np.stack([x, y, depth + 0.02 + height], axis=1))
+    n = len(t)
+    faces = [(r * n + k, r * n + k + 1, (r + 1) * n + k + 1, (r + 1) * n + k) for r in range(3) for k in range(n - 1)]
+    return Part(np.vstack(rows), np.array(faces), ["brows"] * len(faces), "glued")
+
+
+def lashes(skin: Mesh) -> Part:
+    """Upper lashes of the left eye: a strip fanning out from the lid's margin."""
+    a = skin.attributes
+    s = np.mod(np.arctan2(a["eye_sin"], a["eye_cos"]) / (2 * np.pi) * 16, 16)
+    row = np.flatnonzero((np.abs(a["eye_ring"] - 5) < 0.01) & (s < 8.01) & (skin.vertices[:, 0] > 0))
+    row = row[np.argsort(s[row])]
+    root = skin.vertices[row]
+    t = s[row] / 8
+    length = 0.12 + 0.22 * np.sin(np.pi * t**1.4) ** 0.8
+    out = root - EYE_CENTER
+    out = out / np.linalg.norm(out, axis=1, keepdims=True)
+    aim = out + np.stack([0.9 * (t - 0.35), 0.28 + 0 * t, 0.1 + 0 * t], axis=1)
+    aim = aim / np.linalg.norm(aim, axis=1, keepdims=True)
+    tip = root + aim * length[:, None]
+    n = len(row)
+    faces = [(k, k + 1, n + k + 1, n + k) for k in range(n - 1)]
+    vertices = np.vstack([root + out * 0.015, tip])
+    return Part(vertices, np.array(faces), ["lashes"] * len(faces), "glued")

@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Displacement fields of jaw, lips, cheeks and tongue on the skin (V, 3), cm at weight 1.
+
+Each lip shape spells out how the contact line and the lips' border move over u (0 midline, 1 corner), for the upper
+and the lower lip; the rings between follow, and the solver carries it into the face. Where both contact lines move
+alike the lips stay sealed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import features
+from .face import Face, bump, ramp
+from .sdf import Array
+from .warp import Mask
+
+JAW_PIVOT = np.array([0.0, -1.9, 0.6])
+JAW_ANGLE = np.radians(17.5)
+Move = Callable[[Array], Array]
+
+
+def path(*knots: tuple[float, float, float, float]) -> Move:
+    """A motion over |u| from knots (u, x, y, z); x points away from the midline."""
+    table = np.array(knots)
+
+    def move(u: Array) -> Array:
+        curves = [features.curve(table[:, 0], table[:, k])(np.abs(u)) for k in (1, 2, 3)]
+        return np.stack([curves[0] * np.sign(u), curves[1], curves[2]], axis=1)
+
+    return move
+
+
+STILL: Move = path((0, 0, 0, 0), (1, 0, 0, 0))
+
+
+@dataclass(frozen=True)
+class LipShape:
+    """Motion of contact lines and borders, roll of the lips' bodies, and handles (center, radii, motion) on the face.
+
+    `roll_upper` and `roll_lower` move the body rings (between border and contact) further, (3,) at the midline.
+    """
+
+    upper: Move
+    lower: Move
+    upper_border: Move
+    lower_border: Move
+    roll_upper: tuple[float, float, float] = (0, 0, 0)
+    roll_lower: tuple[float, float, float] = (0, 0, 0)
+    lumps: tuple[tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]], ...] = ()
+
+
+def lip_field(face: Face, shape: LipShape) -> Array:
+    """Displacement (V, 3) of one lip shape, both sides."""
+    held = face.lip_handles()
+    targets = np.zeros_like(face.v)
+    for sign, contact, border, roll in (
+        (1.0, shape.upper, shape.upper_border, shape.roll_upper),
+        (-1.0, shape.lower, shape.lower_border, shape.roll_lower),
+    ):
+        here = held & ((face.lip == sign) | ((face.lip == 0) & (sign > 0)))
+        targets[here] = _across_lip(face, here, contact, border, np.array(roll))
+    field = _spread(face, held, targets)
+    for center, radii, motion in shape.lumps:
+        field += _lump(face, center, radii, motion)
+    return field
+
+
+def _across_lip(face: Face, here: Mask, contact: Move, border: Move, roll: Array) -> Array:
+    u, ring = face.u[here], face.ring[here]
+    share = ramp(ring, features.LIP_BORDER, features.LIP_CONTACT)[:, None]
+    body = np.sin(np.pi * np.clip((ring - features.LIP_BORDER) / 3, 0, 1)) * (1 - np.abs(u) ** 3)
+    inner = 1 - 0.35 * ramp(ring, 6, 8)[:, None]
+    sideways = np.where(np.sign(u) == 0, 1, np.sign(u))
+    rolled = body[:, None] * roll * np.stack([sideways, np.ones_like(u), np.ones_like(u)], axis=1)
+    return ((1 - share) * border(u) + share * contact(u)) * inner + rolled
+
+
+def _spread(face: Face, held: Mask, targets: Array) -> Array:
+    fixed = face.far_from_mouth() & ~held
+    return face.warp.solve("lips", held | fixed, np.where(held[:, None], targets, 0.0))
+
+
+def _lump(face: Face, center: tuple[float, float, float], radii: tuple[float, float, float], motion: tuple[float, float, float]) -> Array:
+    """A soft push on skin away from lips and eyeballs; off-centre lumps are mirrored."""
+    quiet = (1 - ramp(face.ring, 1.2, 3.0)) * (1 - ramp(face.lid_ring, 1.5, 4.0))
+    total = np.zeros_like(face.v)
+    for side in (1.0, -1.0) if center[0] else (1.0,):
+        flip = np.array([side, 1, 1])
+        weight = bump(face.v, tuple(np.array(center) * flip), radii)  # type: ignore[arg-type]
+        total += weight[:, None] * np.array(motion) * flip
+    return total * quiet[:, None]
+
+
+# ---------------------------------------------------------------- jaw
+def jaw_weight(face: Face) -> Array:
+    """Share (V,) of the jaw's rotation: 1 on chin and lower lip, 0 on skull and neck; the corner of the mouth .4."""
+    v, u = face.v, np.abs(face.u)
+    held = face.lip_handles()
+    corner = 1 - np.sqrt(np.clip(1 - u**2.3, 0, 1))
+    weight = np.where(face.lip < 0, 1 - 0.58 * corner, 0.42 * corner)
+    chin = face.region((v[:, 1] < -9.0) & (v[:, 1] > -11.6) & (v[:, 2] > 5.6) & (np.abs(v[:, 0]) < 2.6)) & ~held
+    pocket = face.ring > 9.49
+    still = face.region(
+        (v[:, 1] > np.where(np.abs(v[:, 0]) < 2.3, -5.0, -2.6)) | (v[:, 2] < 0.4) | (v[:, 1] < -14.2)
+    ) & ~held & ~pocket
+    targets = np.where(held, weight, 0.0) + chin + np.where(pocket, 0.5 - 0.5 * face.lip, 0.0)
+    solved = face.warp.solve("jaw", held | chin | still | pocket, targets[:, None])[:, 0]
+    return np.clip(solved, 0.0, 1.0)
+
+
+def rotation_x(points: Array, pivot: Array, angle: float) -> Array:
+    """Displacement (n, 3) by a rotation about the x axis through `pivot`; positive angles lower the front."""
+    cos, sin = np.cos(angle), np.sin(angle)
+    turn = np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]])
+    arm = points - pivot
+    return np.asarray(arm @ turn.T - arm)
+
+
+def jaw_open(face: Face) -> Array:
+    """The jaw turned open by JAW_ANGLE, corners of the mouth drawn in a little."""
+    weight = jaw_weight(face)
+    field = weight[:, None] * rotation_x(face.v, JAW_PIVOT, JAW_ANGLE)
+    narrow = bump(np.abs(face.v), (2.5, 6.7, 8.2), (1.3, 1.2, 2.0))
+    field[:, 0] -= 0.22 * narrow * face.side
+    return field
+
+
+def mouth_close(face: Face, opened: Array) -> Array:
+    """Lips brought together again over the open jaw: equal weights of jawOpen and this seal exactly."""
+    held = face.lip_handles()
+    upper, lower = contact_pairs(face)
+    targets = np.zeros_like(face.v)
+    meet = 0.42 * opened[upper] + 0.58 * opened[lower]
+    for ids in (upper, lower):
+        targets[ids] = meet - opened[ids]
+    _fill_lips_from_contact(face, targets, upper, lower)
+    return _spread(face, held, targets)
+
+
+def contact_pairs(face: Face) -> tuple[Array, Array]:
+    """Facing vertices of the contact ring, upper and lower ids."""
+    return _ring_pairs(face, features.LIP_CONTACT)
+
+
+def _ring_pairs(face: Face, ring: float) -> tuple[Array, Array]:
+    from .skin import lip_pairs
+
+    return lip_pairs(face.mesh, ring)
+
+
+def _fill_lips_from_contact(face: Face, targets: Array, upper: Array, lower: Array) -> None:
+    """Give the other lip rings the contact ring's motion, less of it toward the border."""
+    for ids in (upper, lower):
+        moves = {(round(float(face.u[i]), 4)): targets[i] for i in ids}
+        sign = face.lip[ids[0]]
+        for i in np.flatnonzero(face.lip_handles() & (face.lip == sign)):
+            ring = face.ring[i]
+            share = 0.80 + 0.20 * float(ramp(ring, features.LIP_BORDER, features.LIP_CONTACT))
+            share *= 1 - 0.3 * float(ramp(ring, 6, 8))
+            targets[i] = share * moves[round(float(face.u[i]), 4)]
+
+
+def jaw_slide(face: Face, motion: tuple[float, float, float]) -> Array:
+    """The jaw moved as a whole; the upper lip follows half-way so that the lips stay together."""
+    weight = jaw_weight(face)
+    sealed = face.lip_handles()
+    upper, lower = contact_pairs(face)
+    targets = np.where(sealed, weight, 0.0)
+    targets[np.concatenate([upper, lower])] = 0.5
+    share = 0.5 + 0.5 * (weight - 0.5) * 2 * (1 - ramp(face.ring, 3, 6))
+    weight = np.where(sealed, share, weight)
+    return weight[:, None] * np.array(motion)
+
+
+# ---------------------------------------------------------------- lips
+def _same(move: Move, border: Move | None = None) -> tuple[Move, Move, Move, Move]:
+    return move, move, border or move, border or move
+
+
+SHAPES: dict[str, LipShape] = {
+    "mouthFunnel": LipShape(
+        path((0, 0, 0.34, 0.62), (0.6, -0.55, 0.26, 0.62), (1, -0.72, 0.0, 0.5)),
+        path((0, 0, -0.42, 0.62), (0.6, -0.55, -0.32, 0.62), (1, -0.72, 0.0, 0.5)),
+        path((0, 0, 0.2, 0.58), (0.6, -0.42, 0.2, 0.58), (1, -0.62, 0, 0.45)),
+        path((0, 0, -0.28, 0.52), (0.6, -0.42, -0.26, 0.52), (1, -0.62, 0, 0.45)),
+        (0, 0.1, 0.14), (0, -0.12, 0.16),
+    ),
+    "mouthPucker": LipShape(
+        *_same(path((0, 0, 0, 0.72), (0.5, -0.55, 0, 0.74), (1, -1.12, 0.02, 0.62)),
+               path((0, 0, 0, 0.6), (0.5, -0.45, 0, 0.6), (1, -1.02, 0.02, 0.5))),
+        (0, 0.05, 0.12), (0, -0.05, 0.12),
+    ),
+    "mouthSmile": LipShape(
+        *_same(path((0, 0, 0.03, -0.16), (0.45, 0.22, 0.14, -0.2), (0.8, 0.52, 0.42, -0.36), (1, 0.72, 0.62, -0.5))),
+        (0, -0.03, -0.05), (0, 0.03, -0.05),
+        (((3.75, -2.7, 6.6), (1.5, 1.2, 2.2), (0.08, 0.26, 0.26)),),
+    ),
+    "mouthFrown": LipShape(
+        *_same(path((0, 0, 0.1, 0.02), (0.45, 0.03, 0.03, 0), (0.8, 0.1, -0.34, -0.06), (1, 0.14, -0.62, -0.1))),
+    ),
+    "mouthDimple": LipShape(
+        *_same(path((0, 0, 0, -0.08), (0.5, 0.14, 0.0, -0.16), (1, 0.42, 0.1, -0.52))),
+    ),
+    "mouthStretch": LipShape(
+        path((0, 0, 0.02, -0.16), (0.5, 0.3, 0.0, -0.22), (1, 0.68, -0.18, -0.42)),
+        path((0, 0, -0.16, -0.18), (0.5, 0.3, -0.2, -0.24), (1, 0.68, -0.18, -0.42)),
+        path((0, 0, 0.0, -0.14), (0.5, 0.28, -0.02, -0.2), (1, 0.66, -0.18, -0.4)),
+        path((0, 0, -0.14, -0.14), (0.5, 0.28, -0.2, -0.2), (1, 0.66, -0.2, -0.4)),
+    ),
+    "mouthRollLower": LipShape(
+        path((0, 0, 0.03, -0.12), (1, 0, 0, 0)), path((0, 0, 0.03, -0.12), (1, 0, 0, 0)),
+        path((0, 0, 0.0, -0.06), (1, 0, 0, 0)),
+        path((0, 0, 0.52, -0.22), (0.6, 0, 0.38, -0.16), (1, 0, 0.0, 0)),
+        (0, 0, 0), (0, 0.1, -0.26),
+    ),
+    "mouthRollUpper": LipShape(
+        path((0, 0, -0.03, -0.12), (1, 0, 0, 0)), path((0, 0, -0.03, -0.12), (1, 0, 0, 0)),
+        path((0, 0, -0.46, -0.22), (0.6, 0, -0.34, -0.16), (1, 0, 0.0, 0)),
+        path((0, 0, 0.0, -0.06), (1, 0, 0, 0)),
+        (0, -0.1, -0.26), (0, 0, 0),
+    ),
+    "mouthShrugLower": LipShape(
+        *_same(path((0, 0, 0.3, 0.16), (0.6, 0, 0.2, 0.1), (1, 0, -0.06, 0)),
+               path((0, 0, 0.28, 0.12), (0.6, 0, 0.2, 0.08), (1, 0, -0.06, 0))),
+        (0, 0.02, 0), (0, -0.06, 0.14),
+        (((0, -9.4, 8.8), (1.6, 1.0, 2.0), (0, 0.28, 0.1)),),
+    ),
+    "mouthShrugUpper": LipShape(
+        *_same(path((0, 0, 0.26, 0.12), (0.6, 0, 0.18, 0.1), (1, 0, 0.0, 0)),
+               path((0, 0, 0.22, 0.12), (0.6, 0, 0.16, 0.1), (1, 0, 0, 0))),
+        (0, 0.12, 0.16), (0, 0, 0),
+    ),
+    "mouthPress": LipShape(
+        path((0, 0, 0.02, -0.08), (1, 0.12, 0.05, -0.1)), path((0, 0, 0.02, -0.08), (1, 0.12, 0.05, -0.1)),
+        path((0, 0, -0.26, -0.1), (0.6, 0.03, -0.18, -0.1), (1, 0.12, 0.05, -0.1)),
+        path((0, 0, 0.28, -0.1), (0.6, 0.03, 0.22, -0.1), (1, 0.12, 0.05, -0.1)),
+        (0, -0.03, -0.1), (0, 0.03, -0.12),
+    ),
+    "mouthLowerDown": LipShape(
+        STILL, path((0, 0, -0.7, 0.0), (0.55, 0.08, -0.66, -0.02), (1, 0.12, -0.1, -0.04)),
+        STILL, path((0, 0, -0.62, -0.02), (0.55, 0.08, -0.6, -0.04), (1, 0.12, -0.1, -0.04)),
+        (0, 0, 0), (0, -0.05, 0.06),
+    ),
+    "mouthUpperUp": LipShape(
+        path((0, 0, 0.6, 0.0), (0.55, 0.05, 0.62, -0.04), (1, 0.1, 0.16, -0.06)), STILL,
+        path((0, 0, 0.48, 0.02), (0.55, 0.05, 0.52, -0.02), (1, 0.1, 0.16, -0.06)), STILL,
+        (0, 0.05, 0.06), (0, 0, 0),
+        (((2.7, -4.6, 8.2), (1.1, 1.0, 1.8), (0.06, 0.22, 0.12)),),
+    ),
+    "cheekPuff": LipShape(
+        *_same(path((0, 0, 0, 0.16), (0.6, -0.08, 0, 0.2), (1, -0.12, 0, 0.24))),
+        (0, 0, 0), (0, 0, 0),
+        (((4.6, -6.4, 5.6), (2.1, 2.1, 2.6), (0.85, -0.05, 0.6)), ((0, -5.5, 9.6), (2.4, 0.5, 1.2), (0, 0, 0.16)),
+         ((0, -8.6, 9.0), (2.4, 0.5, 1.2), (0, 0, 0.12))),
+    ),
+}  # fmt: skip
+
+
+def mouth_sideways(face: Face) -> Array:
+    """The whole mouth drawn to the character's left."""
+    held = face.lip_handles()
+    u = face.u
+    targets = np.zeros_like(face.v)
+    targets[:, 0] = 0.85 - 0.12 * u
+    targets[:, 2] = -0.14 - 0.3 * u - 0.12 * u**2
+    targets[:, 1] = 0.04 + 0.06 * u
+    return _spread(face, held, targets)
+
+
+def tongue_room(face: Face) -> Array:
+    """Lips parted for the tongue."""
+    return lip_field(face, LipShape(
+        path((0, 0, 0.16, 0.05), (0.6, 0, 0.12, 0.02), (1, 0, 0, 0)),
+        path((0, 0, -0.62, 0.16), (0.6, 0, -0.5, 0.1), (1, 0, -0.02, 0)),
+        path((0, 0, 0.12, 0.05), (1, 0, 0, 0)),
+        path((0, 0, -0.5, 0.1), (0.6, 0, -0.42, 0.06), (1, 0, 0, 0)),
+    ))  # fmt: skip
