@@ -6,7 +6,7 @@ is given and what is written where, and `scene` writes the `render.ChannelPlan`s
 
 1. `keys.classify` (curves + ledger -> what each key is, and findings an animator chooses about), `keys.decide`
 2. `given.collect` (-> given keys, held and dense channels), `ranges` (-> seconds), `given.check_free`
-3. `given.request_values` (-> the request's arrays), `client.BackendClient.generate` ... `poll`
+3. `request.request_values` (-> the request's arrays), `client.BackendClient.generate` ... `poll`
 4. `takes.Library.add_result` or `update_result` (-> takes and the comp), `storage.to_bytes`
 5. `render.render` (-> keys to write), and after writing `ledger.Ledger.record`
 """

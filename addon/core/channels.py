@@ -80,7 +80,8 @@ class LipModel:
             InputError: There is no pair, or one names a vertex that does not exist.
         """
         pairs = np.asarray(pairs)
-        if pairs.ndim != 2 or pairs.shape[1:] != (2,) or not len(pairs) or pairs.min() < 0 or pairs.max() >= len(template):
+        is_list = pairs.ndim == 2 and pairs.shape[1] == 2 and len(pairs) > 0
+        if not is_list or pairs.min() < 0 or pairs.max() >= len(template):
             raise InputError(f"The lip pairs of shape {pairs.shape} do not fit a head of {len(template)} vertices.")
 
         def gap(points: NDArray[np.floating]) -> float:

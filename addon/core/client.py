@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .given import RequestValues
+from .request import RequestValues
 from .takes import Settings
 from .timing import Span
 

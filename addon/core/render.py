@@ -1,16 +1,31 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From the comp to the keys to write: resampling, joins, closures and bends onto given values."""
+"""From the comp to the keys to write: tracks bent onto given values and onto what stands beside them.
+
+A part's entries are painted into a track (`track`), which is then bent channel by channel: at the edges onto the value
+and slope of the curve that goes on there, at given keys onto their values at their own sub-frame times. A bend on a
+channel that moves the lips ends before the next closed frame, so that no closure breaks; a key within a closure
+overrules it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from .channels import LipModel
+import numpy as np
+from numpy.typing import NDArray
+
+from ...backend.protocol import HEAD_ROTATION, PARTS
+from .bend import BEND_SECONDS, Anchor, bend
+from .channels import CHANNEL_INDEX, LipModel
 from .curves import Evaluate
-from .given import Given
-from .takes import Library
+from .given import HALF_FRAME, Given, GivenChannel, distance_to, within_spans
+from .library import Library
+from .resample import interpolate
 from .timing import AudioClock, FloatArray, Span
+from .track import Track, paint, runs
+
+_LIP_TOLERANCE = 0.2  # mm a single channel's bend may move the gap at a closed frame
 
 
 @dataclass(frozen=True)
@@ -23,9 +38,10 @@ class ChannelPlan:
     Attributes:
         channel: Its name; the neck's three channels have the same frames.
         rewrite: Spans of scene frames, ends included, whose generated keys are replaced.
-        frames: (K,) scene frames of the keys to write, type GENERATED: whole frames, none within half a frame of a
-            given key; for the neck also the exact times of given keys, where a component may lack its own key
-            (write it only on the components that do, so that the whole rotation is met).
+        frames: (K,) scene frames of the keys to write, ascending, type GENERATED: whole frames, none within half a
+            frame of a given key; for the neck also the exact times of given keys, where a component may lack its own
+            key (write it only on the components that do, so that the whole rotation is met). Where a `rewrite` span
+            begins or ends beside a curve that goes on, the key there lies on that curve.
         values: (K,) channel values.
         restore: Spans of scene frames where Take 0 plays: the keys of `Library.original` there come back.
     """
@@ -41,22 +57,167 @@ def render(
     library: Library,
     clock: AudioClock,
     given: Given,
-    outside: Mapping[str, Evaluate],
     lips: LipModel,
     parts: Iterable[str] | None = None,
+    limit: Span | None = None,
+    outside: Mapping[str, Evaluate] | None = None,
 ) -> dict[str, ChannelPlan]:
     """Render the comp at the scene's frame rate.
 
     Args:
         library: Takes and comp.
         clock: Audio time to scene frames.
-        given: What is given now; takes are bent onto it, stale ones too.
-        outside: Channel -> its values (F,) at scene frames where Retake writes nothing: the present curve beside the
-            ranges, the original one where Take 0 plays. The result joins it without a pop.
+        given: What is given now; takes are bent onto it, stale ones too. Its `evaluate` is what stands now.
         lips: What closes the mouth.
         parts: Parts to render; all if None.
+        limit: Scene frames beyond which nothing may change, e.g. the range that was generated; the result joins what
+            stands there. The whole comp if None.
+        outside: Channel -> its values (F,) at scene frames (F,) where Retake writes nothing, for channels where that
+            is not what `given` evaluates to: where Take 0 plays again, the original curve.
 
     Returns:
         A plan a channel that is mapped (present in `given`), may be written, and has an entry in the comp.
     """
-    raise NotImplementedError
+    plans: dict[str, ChannelPlan] = {}
+    for part in PARTS if parts is None else parts:
+        track = paint(library, part, clock, given, lips, limit)
+        if track is not None:
+            plans.update(_render_part(track, clock, given, lips, outside or {}))
+    return plans
+
+
+def _render_part(
+    track: Track, clock: AudioClock, given: Given, lips: LipModel, outside: Mapping[str, Evaluate]
+) -> dict[str, ChannelPlan]:
+    """Plans of one part's channels."""
+    writable = {
+        name: column
+        for column, name in enumerate(track.channels)
+        if name in given.channels and not given.channels[name].obstacle
+    }
+    jobs = {
+        name: _Job(
+            given.channels[name],
+            track,
+            track.values[:, column],
+            outside.get(name, given.channels[name].evaluate),
+            BEND_SECONDS * clock.fps,
+            float(lips.slopes[CHANNEL_INDEX[name]]),
+        )
+        for name, column in writable.items()
+    }
+    bent = {name: _bent(job) for name, job in jobs.items()}
+    if _breaks_closure(track, jobs, bent, lips):
+        bent = {name: _bent(replace(job, tolerance=0.0)) for name, job in jobs.items()}
+    return {name: _plan(job, bent[name]) for name, job in jobs.items()}
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One channel to bend: its given values, track (F,), the curve beside it, reach (frames), slope (mm a unit)."""
+
+    given: GivenChannel
+    track: Track
+    values: FloatArray
+    outside: Evaluate
+    reach: float
+    slope: float
+    tolerance: float = _LIP_TOLERANCE
+
+    @property
+    def active(self) -> NDArray[np.bool_]:
+        """(F,) frames that are ours on this channel."""
+        return self.track.painted & ~within_spans(self.track.frames, self.given.locked)
+
+
+def _bent(job: _Job) -> FloatArray:
+    """(F,) the channel's track through its given values and joined to what stands beside each of its islands."""
+    values = job.values.copy()
+    for first, end in runs(job.active):
+        frames = job.track.frames[first:end].astype(np.float64)
+        anchors = _anchors(job, frames, job.values[first:end])
+        values[first:end] += bend(frames, [_kept_off_closures(job, anchor) for anchor in anchors])
+    return values
+
+
+def _anchors(job: _Job, frames: FloatArray, values: FloatArray) -> list[Anchor]:
+    """Anchors of one island: its two edges, and the given keys within it."""
+    keys = job.given.frames
+    near = (keys > frames[0] - 1) & (keys < frames[-1] + 1)
+    times, wanted = keys[near], job.given.values[near]
+    met = wanted - interpolate(values[:, None], times - frames[0])[:, 0]
+    anchors = [
+        Anchor(float(time), float(residual), job.reach, job.reach) for time, residual in zip(times, met, strict=True)
+    ]
+    if not len(times) or times[0] > frames[0] + HALF_FRAME:
+        anchors.insert(0, _edge(job, frames, values, is_start=True))
+    if len(frames) > 1 and (not len(times) or times[-1] < frames[-1] - HALF_FRAME):
+        anchors.append(_edge(job, frames, values, is_start=False))
+    return anchors
+
+
+def _edge(job: _Job, frames: FloatArray, values: FloatArray, *, is_start: bool) -> Anchor:
+    """Anchor at an end of an island, onto the value and slope of the curve that goes on there."""
+    frame, step = (frames[0], -1.0) if is_start else (frames[-1], 1.0)
+    here, beside = np.asarray(job.outside(np.array([frame, frame + step])), np.float64).reshape(-1)
+    inner = (values[1] - values[0] if is_start else values[-1] - values[-2]) if len(values) > 1 else 0.0
+    slope = float((beside - here) * step - inner)
+    residual = float(here - values[0 if is_start else -1])
+    left, right = (0.0, job.reach) if is_start else (job.reach, 0.0)
+    return Anchor(float(frame), residual, left, right, slope)
+
+
+def _kept_off_closures(job: _Job, anchor: Anchor) -> Anchor:
+    """The anchor with its reach cut at the closed frames that its bend would open; those around itself are its own."""
+    moved = max(abs(anchor.residual), abs(anchor.slope) * job.reach) * abs(job.slope)
+    if moved <= job.tolerance:
+        return anchor
+    left, right = anchor.left, anchor.right
+    for first, end in runs(job.track.closed):
+        start, last = job.track.frames[first], job.track.frames[end - 1]
+        if start > anchor.frame + HALF_FRAME:
+            right = min(right, start - anchor.frame)
+        elif last < anchor.frame - HALF_FRAME:
+            left = min(left, anchor.frame - last)
+    return replace(anchor, left=float(left), right=float(right))
+
+
+def _breaks_closure(track: Track, jobs: Mapping[str, _Job], bent: Mapping[str, FloatArray], lips: LipModel) -> bool:
+    """Whether the bends of all channels together open a frame that was closed."""
+    if not track.closed.any():
+        return False
+    moved = np.zeros(len(track.frames))
+    for name, job in jobs.items():
+        moved += lips.slopes[CHANNEL_INDEX[name]] * (bent[name] - job.values)
+    return bool((moved[track.closed] > 2 * _LIP_TOLERANCE).any())
+
+
+def _plan(job: _Job, values: FloatArray) -> ChannelPlan:
+    """Keys of a bent channel: where it is free, where a component's hold needs company, and at the neck's keys."""
+    given, frames = job.given, job.track.frames.astype(np.float64)
+    active = job.active
+    written = active & given.free(frames)
+    times, found = [frames[written]], [values[written]]
+    partly = active & within_spans(frames, given.held) & ~within_spans(frames, (*given.bare, *given.locked))
+    partly &= distance_to(frames, given.frames) > HALF_FRAME
+    if partly.any():
+        times.append(frames[partly])
+        found.append(given.evaluate(frames[partly]))
+    if given.channel in HEAD_ROTATION and active.any():
+        inside = within_spans(given.frames, _spans(job.track.frames, active))
+        inside &= ~within_spans(given.frames, given.locked)
+        times.append(given.frames[inside])
+        found.append(given.values[inside])
+    order = np.argsort(np.concatenate(times), kind="stable")
+    restored = _spans(job.track.frames, job.track.original & ~within_spans(frames, given.locked))
+    return ChannelPlan(
+        given.channel,
+        (*_spans(job.track.frames, active), *restored),
+        np.concatenate(times)[order],
+        np.concatenate(found)[order],
+        restored,
+    )
+
+
+def _spans(frames: NDArray[np.int64], flags: NDArray[np.bool_]) -> tuple[Span, ...]:
+    return tuple(Span(float(frames[first]), float(frames[end - 1])) for first, end in runs(flags))

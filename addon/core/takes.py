@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Takes, the comp that tells which of them plays where, and the library that holds them (design.md, "Takes")."""
+"""Takes, the comp that tells which of them plays where, and Take 0 (design.md, "Takes")."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .given import Given, RequestValues
-from .timing import AudioClock, FloatArray, Span
+from .channels import CHANNEL_INDEX
+from .request import RequestValues
+from .timing import FloatArray, Span
 
 ORIGINAL = 0
 """Id of Take 0, "Original": what was there before the first write."""
+
+TIME_TOLERANCE = 1e-4  # s; frames are float32 in Blender
+KEY_TOLERANCE = 1e-5  # weights or rad; values are float32, rotations went through a matrix
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,38 @@ class GivenSet:
     times: FloatArray
     channels: NDArray[np.int32]
     values: NDArray[np.float32]
+
+    @classmethod
+    def of_request(cls, given: RequestValues, channel_names: tuple[str, ...], span: Span) -> GivenSet:
+        """The keys of a request that lie on some channels within a span of seconds."""
+        wanted = given.is_key & np.isin(given.channels, [CHANNEL_INDEX[name] for name in channel_names])
+        wanted &= (given.times >= span.start - TIME_TOLERANCE) & (given.times <= span.end + TIME_TOLERANCE)
+        return cls(given.times[wanted], given.channels[wanted], given.values[wanted])
+
+    def without(self, channel_names: tuple[str, ...], span: Span) -> GivenSet:
+        """The same without the keys of some channels within a span of seconds."""
+        gone = np.isin(self.channels, [CHANNEL_INDEX[name] for name in channel_names])
+        gone &= (self.times >= span.start - TIME_TOLERANCE) & (self.times <= span.end + TIME_TOLERANCE)
+        return GivenSet(self.times[~gone], self.channels[~gone], self.values[~gone])
+
+    def joined(self, other: GivenSet) -> GivenSet:
+        """Both together."""
+        return GivenSet(
+            np.concatenate([self.times, other.times]),
+            np.concatenate([self.channels, other.channels]),
+            np.concatenate([self.values, other.values]),
+        )
+
+    def equals(self, other: GivenSet) -> bool:
+        """Whether both hold the same keys, in any order."""
+        if len(self.times) != len(other.times):
+            return False
+        mine, theirs = np.lexsort((self.times, self.channels)), np.lexsort((other.times, other.channels))
+        return bool(
+            (self.channels[mine] == other.channels[theirs]).all()
+            and (np.abs(self.times[mine] - other.times[theirs]) <= TIME_TOLERANCE).all()
+            and (np.abs(self.values[mine] - other.values[theirs]) <= KEY_TOLERANCE).all()
+        )
 
 
 @dataclass(frozen=True)
@@ -98,7 +134,9 @@ class OriginalCurve:
 
     def within(self, frames: Span) -> dict[str, NDArray[np.generic]]:
         """The rows of all arrays whose key lies in a span of scene frames, ends included."""
-        raise NotImplementedError
+        times = np.asarray(self.arrays["frames"], np.float64) if self.arrays else np.zeros(0)
+        inside = (times >= frames.start) & (times <= frames.end)
+        return {name: array[inside] for name, array in self.arrays.items()}
 
 
 @dataclass(frozen=True)
@@ -114,120 +152,3 @@ class CompEntry:
     part: str
     span: Span
     take: int
-
-
-@dataclass
-class Library:
-    """Takes, comp and Take 0 of one shot.
-
-    Attributes:
-        takes: Id -> take, without Take 0.
-        comp: What plays, in the order of assignment: a later entry lies over an earlier one and fades in inside its
-            own span, so that nothing outside changes.
-        original: Curve id -> the curve before the first write.
-        next_id: Id of the next take.
-        deleted: Takes that can still be recovered; not saved with the file.
-    """
-
-    takes: dict[int, Take] = field(default_factory=dict)
-    comp: list[CompEntry] = field(default_factory=list)
-    original: dict[str, OriginalCurve] = field(default_factory=dict)
-    next_id: int = 1
-    deleted: dict[int, Take] = field(default_factory=dict)
-
-    def remember_original(self, curve_id: str, curve: OriginalCurve) -> None:
-        """Store a curve for Take 0; only the first time counts, so call it before every write."""
-        raise NotImplementedError
-
-    def add_result(
-        self,
-        message: Mapping[str, object],
-        arrays: Mapping[str, NDArray[np.generic]],
-        parts: Sequence[str],
-        span: Span,
-        given: RequestValues,
-        settings: Settings,
-    ) -> list[int]:
-        """New Takes: append one take a seed of a `generate` result.
-
-        Args:
-            message: The result's message.
-            arrays: Its arrays; channels (K, N, C).
-            parts: Parts that were generated.
-            span: The range that was generated, s.
-            given: What was sent.
-            settings: How.
-
-        Returns:
-            Ids of the new takes, in the order of the seeds. The comp is not changed: call `show`.
-
-        Raises:
-            ShapeError: Message and arrays do not fit together.
-        """
-        raise NotImplementedError
-
-    def update_result(
-        self,
-        ids: Sequence[int],
-        message: Mapping[str, object],
-        arrays: Mapping[str, NDArray[np.generic]],
-        parts: Sequence[str],
-        span: Span,
-        given: RequestValues,
-    ) -> None:
-        """Update Take: put a result with the same seeds into existing takes, the rest of each staying as it is.
-
-        Args:
-            ids: Takes, in the order of the result's seeds.
-            message: The result's message.
-            arrays: Its arrays.
-            parts: Parts that were generated; new ones are added to the takes.
-            span: The range that was generated, s.
-            given: What was sent.
-
-        Raises:
-            InputError: A take is pinned, unknown, or its seed is not the result's.
-            ShapeError: Message and arrays do not fit together.
-        """
-        raise NotImplementedError
-
-    def show(self, take: int, parts: Sequence[str] | None = None, span: Span | None = None) -> None:
-        """Let a take play in its parts and range (or in some of it): an entry of the comp a part.
-
-        Args:
-            take: Its id; for ORIGINAL parts and span are required.
-            parts: Parts that play it; those the take has if None.
-            span: Seconds; the take's range if None.
-
-        Raises:
-            InputError: There is no such take, or it does not cover the parts or the span.
-        """
-        raise NotImplementedError
-
-    def shown(self, part: str, second: float) -> int | None:
-        """Id of the take that plays a part at a time, None where nothing of ours does."""
-        raise NotImplementedError
-
-    def rename(self, take: int, name: str) -> None:
-        """Give a take another name."""
-        raise NotImplementedError
-
-    def pin(self, take: int, pinned: bool = True) -> None:
-        """Protect a take from deletion and from Update Take, or release it."""
-        raise NotImplementedError
-
-    def delete(self, take: int) -> None:
-        """Remove a take; it can be recovered until Blender closes.
-
-        Raises:
-            InputError: It is pinned, plays in the comp, or does not exist; the sentence says which.
-        """
-        raise NotImplementedError
-
-    def recover(self, take: int) -> None:
-        """Bring a deleted take back under its id."""
-        raise NotImplementedError
-
-    def stale(self, take: int, given: Given, clock: AudioClock) -> bool:
-        """Whether keys of the take's parts in its range changed since it was made."""
-        raise NotImplementedError

@@ -38,7 +38,8 @@ class Span:
     def __post_init__(self) -> None:
         if not (math.isfinite(self.start) and math.isfinite(self.end)) or self.end < self.start:
             raise InputError(
-                f"The range from {self.start:g} to {self.end:g} ends before it starts.", "Choose a range of some length."
+                f"The range from {self.start:g} to {self.end:g} ends before it starts.",
+                "Choose a range of some length.",
             )
 
     @property

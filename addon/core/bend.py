@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Smooth bends of a track onto values it must meet.
+
+Each anchor pulls the track by its residual through a kernel that is 1 at the anchor and 0 at its reach. The kernel is
+made of two parabolas: of all kernels of a width it has the smallest largest second difference (4 residuals over the
+reach squared), which is what `seam_ratio` measures, and two kernels that face each other between near anchors add up
+to 1. No kernel reaches past another anchor, so every residual is met exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .timing import FloatArray
+
+BEND_SECONDS = 0.15  # farthest a bend reaches
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A place where the bent track must have a value.
+
+    Attributes:
+        frame: Its scene frame, not whole in general.
+        residual: Wanted value minus the track's.
+        left: Reach before it in frames; 0 bends nothing there.
+        right: Reach after it.
+        slope: Wanted slope minus the track's, a frame; met on the side(s) it reaches to.
+    """
+
+    frame: float
+    residual: float
+    left: float
+    right: float
+    slope: float = 0.0
+
+
+def kernel(x: FloatArray) -> FloatArray:
+    """1 at 0, 0 at 1 and beyond, slope 0 at both, curvature -4 then 4; x >= 0."""
+    x = np.minimum(x, 1.0)
+    return np.asarray(np.where(x < 0.5, 1 - 2 * x * x, 2 * (1 - x) ** 2), np.float64)
+
+
+def slope_kernel(x: FloatArray) -> FloatArray:
+    """0 at 0 with slope 1; 0 at 1 and beyond with slope 0; x >= 0."""
+    x = np.minimum(x, 1.0)
+    return np.asarray(x * (1 - x) ** 2, np.float64)
+
+
+def bend(frames: FloatArray, anchors: Sequence[Anchor]) -> FloatArray:
+    """What to add to a track so that it meets its anchors.
+
+    Args:
+        frames: (F,) frames at which the track is known.
+        anchors: In order of time; their reaches are cut at the neighbouring anchors.
+
+    Returns:
+        (F,) correction; at an anchor's own frame it equals the residual.
+    """
+    correction = np.zeros(len(frames))
+    for anchor in separated(anchors):
+        away = frames - anchor.frame
+        for side, reach in ((-1.0, anchor.left), (1.0, anchor.right)):
+            near = (away * side > 0) & (away * side < reach)
+            x = np.abs(away[near]) / reach if reach > 0 else np.zeros(0)
+            correction[near] += anchor.residual * kernel(x) + anchor.slope * side * reach * slope_kernel(x)
+        correction[away == 0] += anchor.residual
+    return correction
+
+
+def separated(anchors: Sequence[Anchor]) -> list[Anchor]:
+    """The anchors with their reaches cut so that none reaches past another."""
+    result = list(anchors)
+    for number in range(1, len(result)):
+        gap = result[number].frame - result[number - 1].frame
+        result[number - 1] = replace(result[number - 1], right=min(result[number - 1].right, gap))
+        result[number] = replace(result[number], left=min(result[number].left, gap))
+    return result

@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The library of a shot: its takes, the comp, Take 0 (design.md, "Takes")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...backend.errors import InputError, ShapeError
+from ...backend.protocol import MODEL_FPS
+from .channels import channels_of
+from .given import Given
+from .request import RequestValues, request_values
+from .splice import splice
+from .takes import ORIGINAL, CompEntry, GivenSet, OriginalCurve, Settings, Take
+from .timing import AudioClock, Span
+
+
+@dataclass
+class Library:
+    """Takes, comp and Take 0 of one shot.
+
+    Attributes:
+        takes: Id -> take, without Take 0.
+        comp: What plays, in the order of assignment: a later entry lies over an earlier one and fades in inside its
+            own span, so that nothing outside changes.
+        original: Curve id -> the curve before the first write.
+        next_id: Id of the next take.
+        deleted: Takes that can still be recovered; not saved with the file.
+    """
+
+    takes: dict[int, Take] = field(default_factory=dict)
+    comp: list[CompEntry] = field(default_factory=list)
+    original: dict[str, OriginalCurve] = field(default_factory=dict)
+    next_id: int = 1
+    deleted: dict[int, Take] = field(default_factory=dict)
+
+    def remember_original(self, curve_id: str, curve: OriginalCurve) -> None:
+        """Store a curve for Take 0; only the first time counts, so call it before every write."""
+        self.original.setdefault(curve_id, curve)
+
+    def take(self, take: int) -> Take:
+        """A take by its id.
+
+        Raises:
+            InputError: There is no such take.
+        """
+        if take not in self.takes:
+            known = ", ".join(str(number) for number in self.takes) or "none yet"
+            raise InputError(f"There is no take {take}.", f"The takes are: {known}.")
+        return self.takes[take]
+
+    def add_result(
+        self,
+        message: Mapping[str, Any],
+        arrays: Mapping[str, NDArray[Any]],
+        parts: Sequence[str],
+        span: Span,
+        given: RequestValues,
+        settings: Settings,
+    ) -> list[int]:
+        """New Takes: append one take a seed of a `generate` result.
+
+        Args:
+            message: The result's message.
+            arrays: Its arrays; channels (K, N, C).
+            parts: Parts that were generated.
+            span: The range that was generated, s.
+            given: What was sent.
+            settings: How.
+
+        Returns:
+            Ids of the new takes, in the order of the seeds. The comp is not changed: call `show`.
+
+        Raises:
+            ShapeError: Message and arrays do not fit together, or a value is not finite.
+        """
+        result = read_result(message, arrays, parts, span)
+        given_set = GivenSet.of_request(given, result.channel_names, span)
+        ids = list(range(self.next_id, self.next_id + len(result.seeds)))
+        for number, seed, values in zip(ids, result.seeds, result.values, strict=True):
+            self.takes[number] = Take(
+                number,
+                f"Take {number}",
+                seed,
+                tuple(parts),
+                span,
+                result.start_frame,
+                result.channel_names,
+                values,
+                settings,
+                given_set,
+            )
+        self.next_id += len(ids)
+        return ids
+
+    def update_result(
+        self,
+        ids: Sequence[int],
+        message: Mapping[str, Any],
+        arrays: Mapping[str, NDArray[Any]],
+        parts: Sequence[str],
+        span: Span,
+        given: RequestValues,
+    ) -> None:
+        """Update Take: put a result with the same seeds into existing takes, the rest of each staying as it is.
+
+        Args:
+            ids: Takes, in the order of the result's seeds.
+            message: The result's message.
+            arrays: Its arrays.
+            parts: Parts that were generated; one the take lacks is added where the range covers the whole take.
+            span: The range that was generated, s.
+            given: What was sent.
+
+        Raises:
+            InputError: A take is pinned, unknown, does not touch the range or lacks a part, or its seed is not the
+                result's.
+            ShapeError: Message and arrays do not fit together, or a value is not finite.
+        """
+        result = read_result(message, arrays, parts, span)
+        old = [self.take(number) for number in ids]
+        for take in old:
+            self._check_update(take, parts, span)
+        if [take.seed for take in old] != list(result.seeds):
+            raise InputError(f"The result has the seeds {list(result.seeds)}, not those of the takes {list(ids)}.")
+        fresh = GivenSet.of_request(given, result.channel_names, span)
+        for take, values in zip(old, result.values, strict=True):
+            self.takes[take.id] = splice(
+                take, result.channel_names, tuple(parts), span, result.start_frame, values, fresh
+            )
+
+    def show(self, take: int, parts: Sequence[str] | None = None, span: Span | None = None) -> None:
+        """Let a take play in its parts and range (or in some of it): an entry of the comp a part.
+
+        Args:
+            take: Its id; for ORIGINAL parts and span are required.
+            parts: Parts that play it; those the take has if None.
+            span: Seconds; the take's range if None.
+
+        Raises:
+            InputError: There is no such take, or it does not cover the parts or the span.
+        """
+        if take == ORIGINAL:
+            if parts is None or span is None:
+                raise InputError("The original needs parts and a range to be shown in.")
+        else:
+            shown = self.take(take)
+            parts, span = parts or shown.parts, span or shown.span
+            self._check_covers(shown, parts, span)
+        channels_of(parts)
+        for part in parts:
+            self.comp = [entry for entry in self.comp if entry.part != part or not _covers(span, entry.span)]
+            self.comp.append(CompEntry(part, span, take))
+
+    def shown(self, part: str, second: float) -> int | None:
+        """Id of the take that plays a part at a time, None where nothing of ours does."""
+        playing = [entry.take for entry in self.comp if entry.part == part and entry.span.contains(second, 1e-6)]
+        return playing[-1] if playing else None
+
+    def rename(self, take: int, name: str) -> None:
+        """Give a take another name.
+
+        Raises:
+            InputError: There is no such take, or the name is empty.
+        """
+        if not name.strip():
+            raise InputError("A take needs a name.", "Type at least one letter.")
+        self.takes[take] = replace(self.take(take), name=name.strip())
+
+    def pin(self, take: int, pinned: bool = True) -> None:
+        """Protect a take from deletion and from Update Take, or release it."""
+        self.takes[take] = replace(self.take(take), pinned=pinned)
+
+    def delete(self, take: int) -> None:
+        """Remove a take; it can be recovered until Blender closes.
+
+        Raises:
+            InputError: It is pinned, plays in the comp, or does not exist; the sentence says which.
+        """
+        gone = self.take(take)
+        if gone.pinned:
+            raise InputError(f"{gone.name} is pinned.", "Unpin it first.")
+        playing = sorted({entry.part for entry in self.comp if entry.take == take})
+        if playing:
+            raise InputError(f"{gone.name} is shown ({', '.join(playing)}).", "Show another take first.")
+        self.deleted[take] = self.takes.pop(take)
+
+    def recover(self, take: int) -> None:
+        """Bring a deleted take back under its id.
+
+        Raises:
+            InputError: There is no such take among the deleted ones.
+        """
+        if take not in self.deleted:
+            raise InputError(f"There is no deleted take {take}.", "Takes can be recovered until Blender closes.")
+        self.takes[take] = self.deleted.pop(take)
+        self.takes = dict(sorted(self.takes.items()))
+
+    def stale(self, take: int, given: Given, clock: AudioClock) -> bool:
+        """Whether keys of the take's parts in its range changed since it was made."""
+        made = self.take(take)
+        now = request_values(given, clock, made.span, made.parts)
+        return not GivenSet.of_request(now, made.channel_names, made.span).equals(made.given)
+
+    def _check_covers(self, take: Take, parts: Sequence[str], span: Span) -> None:
+        lacking = [part for part in parts if part not in take.parts]
+        if lacking:
+            raise InputError(f"{take.name} has no {lacking[0]}.", f"It performs {', '.join(take.parts)}.")
+        if not _covers(take.span, span):
+            raise InputError(
+                f"{take.name} spans {take.span.start:.2f} to {take.span.end:.2f} s, not {span.start:.2f} to "
+                f"{span.end:.2f} s.",
+                "Choose a range within it.",
+            )
+
+    def _check_update(self, take: Take, parts: Sequence[str], span: Span) -> None:
+        if take.pinned:
+            raise InputError(f"{take.name} is pinned.", "Unpin it, or make new takes.")
+        lacking = [part for part in parts if part not in take.parts]
+        if lacking and not _covers(span, take.span):
+            raise InputError(f"{take.name} has no {lacking[0]}.", "Update its whole range, or make new takes.")
+        if span.start > take.span.end or span.end < take.span.start:
+            raise InputError(
+                f"{take.name} ends before the range from {span.start:.2f} to {span.end:.2f} s, or starts after it.",
+                "Choose a range that touches it, or make new takes.",
+            )
+
+
+@dataclass(frozen=True)
+class GenerateResult:
+    """A checked `generate` result, cut to the parts that were generated.
+
+    Attributes:
+        seeds: One a take.
+        start_frame: Model frame of values[:, 0].
+        channel_names: (C,) channels of the parts.
+        values: (K, N, C) float32.
+    """
+
+    seeds: tuple[int, ...]
+    start_frame: int
+    channel_names: tuple[str, ...]
+    values: NDArray[np.float32]
+
+
+def read_result(
+    message: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], parts: Sequence[str], span: Span
+) -> GenerateResult:
+    """Check a `generate` result and cut it to some parts.
+
+    Args:
+        message: The result's message.
+        arrays: Its arrays.
+        parts: Parts that were generated.
+        span: The range that was asked for, s; the frames must cover it up to one model frame.
+
+    Raises:
+        ShapeError: Message and arrays do not fit together, a value is not finite, or the range is not covered.
+    """
+    names, channels = [str(name) for name in message.get("channel_names", ())], arrays.get("channels")
+    seeds, start = message.get("seeds", ()), message.get("start_frame")
+    wanted = channels_of(parts)
+    if channels is None or not isinstance(start, int) or channels.shape[::2] != (len(seeds), len(names)):
+        shape = None if channels is None else channels.shape
+        raise ShapeError(f"The result's channels {shape} do not fit {len(seeds)} seeds and {len(names)} names.")
+    if message.get("fps") != MODEL_FPS or set(wanted) - set(names):
+        raise ShapeError(f"The result is not at {MODEL_FPS} fps or lacks channels of {', '.join(parts)}.")
+    if start > span.start * MODEL_FPS + 1.01 or start + channels.shape[1] - 1 < span.end * MODEL_FPS - 1.01:
+        raise ShapeError(f"The result has {channels.shape[1]} frames from frame {start}: not the range asked for.")
+    values = np.ascontiguousarray(channels[:, :, [names.index(name) for name in wanted]], np.float32)
+    if not np.isfinite(values).all():
+        raise ShapeError("The result holds values that are not finite numbers.")
+    return GenerateResult(tuple(int(seed) for seed in seeds), start, wanted, values)
+
+
+def _covers(outer: Span, inner: Span) -> bool:
+    return outer.start <= inner.start + 1e-6 and outer.end >= inner.end - 1e-6

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One part of the comp painted at scene frames: takes resampled, a later entry fading in over an earlier one.
+
+A fade lies inside the later entry's span, lasts 0.15 s and avoids closures and given keys (design.md, "Takes"): it
+starts later, or becomes shorter, where one is in its way. Two takes that both rest with closed lips may fade there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...backend.protocol import MODEL_FPS, PARTS
+from .bend import BEND_SECONDS, kernel
+from .channels import CHANNEL_INDEX, LipModel
+from .given import HALF_FRAME, Given, distance_to
+from .library import Library
+from .resample import closed_positions, find_closures, interpolate, meet_closures
+from .takes import ORIGINAL, CompEntry, Take
+from .timing import AudioClock, FloatArray, IntArray, Span, whole_frames_within
+
+_LATEST_FADE = 2.0  # fades; how much later than at the join a fade may start
+
+
+@dataclass(frozen=True)
+class Track:
+    """A part at scene frames.
+
+    Attributes:
+        channels: (C,) the part's channels.
+        frames: (F,) consecutive scene frames.
+        values: (F, C); 0 where not painted.
+        painted: (F,) where a take plays.
+        original: (F,) where Take 0 was chosen.
+        closed: (F,) where the lips close (only the mouth's track has such).
+    """
+
+    channels: tuple[str, ...]
+    frames: IntArray
+    values: FloatArray
+    painted: NDArray[np.bool_]
+    original: NDArray[np.bool_]
+    closed: NDArray[np.bool_]
+
+
+def paint(
+    library: Library, part: str, clock: AudioClock, given: Given, lips: LipModel, limit: Span | None
+) -> Track | None:
+    """Paint the entries of one part, in their order.
+
+    Args:
+        library: Takes and comp.
+        part: Which part.
+        clock: Audio time to scene frames.
+        given: Given keys, which fades avoid.
+        lips: What closes the mouth.
+        limit: Scene frames beyond which nothing is painted; None for no limit.
+
+    Returns:
+        The track from the first to the last frame of any entry, None if no entry has a frame.
+    """
+    entries = [entry for entry in library.comp if entry.part == part]
+    placed = [(entry, frames) for entry in entries if len(frames := _frames_of(entry, clock, limit))]
+    if not placed:
+        return None
+    first, last = min(frames[0] for _, frames in placed), max(frames[-1] for _, frames in placed)
+    grid = np.arange(first, last + 1)
+    track = Track(
+        PARTS[part],
+        grid,
+        np.zeros((len(grid), len(PARTS[part]))),
+        *(np.zeros(len(grid), bool) for _ in range(3)),
+    )
+    blocked = distance_to(grid, given.key_frames(_writable(given, part))) <= HALF_FRAME
+    for entry, frames in placed:
+        at = slice(int(frames[0] - first), int(frames[-1] - first) + 1)
+        if entry.take == ORIGINAL:
+            track.painted[at], track.original[at], track.closed[at] = False, True, False
+        else:
+            _paint_take(track, at, *read_take(library.take(entry.take), part, clock, frames, lips), blocked[at], clock)
+    return track
+
+
+def read_take(
+    take: Take, part: str, clock: AudioClock, frames: IntArray, lips: LipModel
+) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Resample one part of a take, closures surviving.
+
+    Args:
+        take: The take.
+        part: Which part.
+        clock: Audio time to scene frames.
+        frames: (F,) consecutive scene frames.
+        lips: What closes the mouth.
+
+    Returns:
+        (F, C) values and (F,) which frames are closed; none are but for the mouth.
+    """
+    columns = [take.channel_names.index(name) for name in PARTS[part]]
+    values = take.values[:, columns].astype(np.float64)
+    positions = clock.seconds(frames) * MODEL_FPS - take.start_frame
+    if part != "mouth":
+        return interpolate(values, positions), np.zeros(len(frames), bool)
+    motion = np.zeros((len(values), len(lips.slopes)))
+    motion[:, [CHANNEL_INDEX[name] for name in PARTS[part]]] = values
+    closures = find_closures(lips.opening(motion), lips.threshold(motion))
+    positions = meet_closures(positions, closures)
+    return interpolate(values, positions), closed_positions(positions, closures)
+
+
+def runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """First index and index after the last of each run of true flags."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
+    return [(int(first), int(end)) for first, end in edges.reshape(-1, 2)]
+
+
+def fade_weight(clear: NDArray[np.bool_], below: NDArray[np.bool_], length: float) -> FloatArray:
+    """Weight of a take that comes in over another.
+
+    Args:
+        clear: (F,) frames from the join on at which the two may mix.
+        below: (F,) frames at which there is another; it is followed until the fade starts.
+        length: Wished length of the fade, frames.
+
+    Returns:
+        (F,) weights from 0 to 1: a fade as near to the join and as long, up to `length`, as it can be; 1 everywhere,
+        a cut at the join, where the two may not mix at all.
+    """
+    whole = int(np.ceil(length))
+    followed = int(np.argmin(below)) if not below.all() else len(below)
+    latest = min(round(_LATEST_FADE * length), followed)
+    start, count = 0, 0
+    for first, end in runs(clear[: min(latest + whole, followed)]):
+        if first <= latest and min(end - first, whole) > count:
+            start, count = first, min(end - first, whole)
+    if not count:
+        return np.ones(len(clear))
+    away = np.maximum(np.arange(len(clear)) - start + 1, 0)
+    return np.asarray(1 - kernel(away / min(length, count + 1.0)), np.float64)
+
+
+def _paint_take(
+    track: Track,
+    at: slice,
+    values: FloatArray,
+    closed: NDArray[np.bool_],
+    blocked: NDArray[np.bool_],
+    clock: AudioClock,
+) -> None:
+    """Paint a resampled take over what the track holds, fading at each end where an earlier take goes on beyond it."""
+    below, below_closed = track.painted[at], track.closed[at]
+    mixable = ~blocked & (closed == below_closed) & ~_short_closures(closed | below_closed, clock)
+    length = BEND_SECONDS * clock.fps
+    weight = np.ones(len(values))
+    if at.start > 0 and track.painted[at.start - 1]:
+        weight = np.minimum(weight, fade_weight(mixable, below, length))
+    if at.stop < len(track.painted) and track.painted[at.stop]:
+        weight = np.minimum(weight, fade_weight(mixable[::-1], below[::-1], length)[::-1])
+    track.values[at] += weight[:, None] * (values - track.values[at])
+    track.values[at][weight == 1] = values[weight == 1]
+    track.closed[at] = np.where(weight < 0.5, below_closed, closed)
+    track.painted[at], track.original[at] = True, False
+
+
+def _short_closures(closed: NDArray[np.bool_], clock: AudioClock) -> NDArray[np.bool_]:
+    """Closed frames of runs too short to hold a whole fade."""
+    short = np.zeros(len(closed), bool)
+    for first, end in runs(closed):
+        if end - first < BEND_SECONDS * clock.fps + 1:
+            short[first:end] = True
+    return short
+
+
+def _frames_of(entry: CompEntry, clock: AudioClock, limit: Span | None) -> IntArray:
+    """Whole scene frames of an entry within the limit."""
+    span = clock.frame_span(entry.span)
+    inside = span if limit is None else span.intersection(limit)
+    return np.zeros(0, np.int64) if inside is None else whole_frames_within(inside)
+
+
+def _writable(given: Given, part: str) -> list[str]:
+    return [name for name in PARTS[part] if name in given.channels and not given.channels[name].obstacle]
