@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Training of the face and the head denoiser (3DiFACE, Sec. 3.1, 3.2, 9.4; Algorithm 1) on frozen audio features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from ..audio.log_mel import FRAMES_PER_MOTION_FRAME
+from ..diffusion.losses import LossWeights, keyframe_loss, simple_loss, velocity_loss
+from ..diffusion.schedules import NUM_TRAIN_TIMESTEPS, ddpm_scheduler
+from ..models.audio_encoder import AudioEncoder
+from ..models.unet import ConditionedUNet
+from .augment import mask_features
+from .cache import Cache, CropSampler, Segment, gather_crops
+from .keyframes import KeyframeSampler
+from .loop import Evaluate, LoopConfig, train
+from .takes import Takes
+
+_FEATURE_NOISE = 0.1  # in standard deviations of a feature: training clips are heard better than new ones
+
+
+@dataclass(frozen=True)
+class DenoiserTraining:
+    """What differs between the face's training and the head's."""
+
+    channels: slice  # columns of the 55
+    crop: int  # motion frames; the paper: 30 for the face, 300 for the head
+    batch: int = 64
+    condition_dropout: float = 0.1  # share of samples without audio, for classifier-free guidance
+    weights: LossWeights = LossWeights()
+
+
+class StyledDenoiser(nn.Module):
+    """A denoiser and the style vectors it learns with."""
+
+    def __init__(self, denoiser: ConditionedUNet, styles: int) -> None:
+        super().__init__()
+        self.denoiser = denoiser
+        self.styles = nn.Embedding(styles, denoiser.config.style_dim)
+
+    def forward(self, sample: Tensor, timesteps: Tensor, audio: Tensor, style: Tensor, mask: Tensor) -> Tensor:
+        """Predict x0 as `ConditionedUNet.forward`, with style indices (B,)."""
+        predicted: Tensor = self.denoiser(sample, timesteps, audio, self.styles(style), mask)
+        return predicted
+
+
+def encode_cache(cache: Cache, encoder: AudioEncoder, seed: int) -> NDArray[np.float16]:
+    """Audio features (F, 64) of a whole cache, lightly masked, so that they err somewhat as on unheard speech."""
+    features = np.zeros((cache.frames, encoder.config.feature_dim), np.float16)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.inference_mode():
+        for segment in tqdm(cache.segments, desc="features"):
+            rows = slice(
+                segment.start * FRAMES_PER_MOTION_FRAME, (segment.start + segment.frames) * FRAMES_PER_MOTION_FRAME
+            )
+            mel = torch.from_numpy(cache.mel[rows].astype(np.float32))[None]
+            encoded = encoder(mask_features(mel, generator, bands=6, frames=6))[0]
+            features[segment.start : segment.start + segment.frames] = encoded.numpy()
+    return features
+
+
+def train_denoiser(
+    network: StyledDenoiser,
+    data: TrainingData,
+    training: DenoiserTraining,
+    keyframes: KeyframeSampler,
+    folder: Path,
+    config: LoopConfig,
+    evaluate: Evaluate,
+) -> StyledDenoiser:
+    """Train a denoiser by Algorithm 1 with the losses of Eq. 1 to 4.
+
+    Args:
+        network: The denoiser with its styles.
+        data: Features, normalised takes and styles.
+        training: The face's or the head's settings.
+        keyframes: Draws given values.
+        folder: Of the run, see `loop.train`.
+        config: The run.
+        evaluate: Judges the averaged network, see `loop.train`.
+
+    Returns:
+        The trained network.
+    """
+    batches = Batches(data, training, keyframes, config.seed)
+
+    def step_losses(model: nn.Module, step: int, device: torch.device) -> Mapping[str, Tensor]:
+        batch = batches.draw(step, device)
+        predicted = model(batch.sample, batch.timesteps, batch.audio, batch.style, batch.mask)
+        frames = torch.ones(predicted.shape[:2], dtype=torch.bool, device=device)
+        simple = simple_loss(batch.target, predicted, frames)
+        velocity = velocity_loss(batch.target, predicted, frames)
+        given = keyframe_loss(batch.target, predicted, batch.mask)
+        total = simple + training.weights.velocity * velocity + training.weights.keyframes * given
+        return {"total": total, "simple": simple, "velocity": velocity, "keyframes": given}
+
+    trained = train(network, step_losses, config, folder, evaluate)
+    assert isinstance(trained, StyledDenoiser)
+    return trained
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Arrays to draw batches from."""
+
+    segments: list[Segment]
+    features: NDArray[np.float16]  # (F, 64)
+    takes: Takes
+    mean: NDArray[np.float32]  # (55,)
+    scale: NDArray[np.float32]  # (55,)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Inputs and target of one step, all (B, N, .)."""
+
+    target: Tensor
+    sample: Tensor
+    timesteps: Tensor
+    audio: Tensor
+    style: Tensor
+    mask: Tensor
+
+
+class Batches:
+    """Draws training batches, each a function of (seed, step) alone."""
+
+    def __init__(self, data: TrainingData, training: DenoiserTraining, keyframes: KeyframeSampler, seed: int) -> None:
+        self._data, self._training, self._keyframes, self._seed = data, training, keyframes, seed
+        self._crops = CropSampler(data.segments, training.crop, seed)
+        self._starts = np.array([segment.start for segment in data.segments])
+        self._add_noise: Callable[..., Tensor] = ddpm_scheduler().add_noise
+
+    def draw(self, step: int, device: torch.device) -> Batch:
+        """Lines 2 to 8 of Algorithm 1 for a batch."""
+        generator = np.random.default_rng([self._seed, step, 1])
+        starts = self._crops.draw(step, self._training.batch)
+        given = self._keyframes.draw(self._motion(starts, generator), generator)
+        motion, style = given.target, self._style(starts)
+        target, mask = torch.from_numpy(motion), torch.from_numpy(given.mask)
+        timesteps = torch.from_numpy(generator.integers(0, NUM_TRAIN_TIMESTEPS, len(target)))
+        noise = torch.from_numpy(generator.standard_normal(motion.shape, dtype=np.float32))
+        sample = torch.where(mask, target, self._add_noise(target, noise, timesteps))
+        tensors = (target, sample, timesteps, self._audio(starts, generator), torch.from_numpy(style), mask)
+        return Batch(*(tensor.to(device) for tensor in tensors))
+
+    def _motion(self, starts: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.float32]:
+        """Normalised motion of the crops, each from a take at random; `_style` reads which."""
+        self._take = generator.integers(0, len(self._data.takes.motion), len(starts))
+        columns = self._training.channels
+        rows = starts[:, None] + np.arange(self._training.crop)
+        motion = self._data.takes.motion[self._take[:, None], rows, columns].astype(np.float32)
+        normalised: NDArray[np.float32] = (motion - self._data.mean[columns]) / self._data.scale[columns]
+        return normalised
+
+    def _style(self, starts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Style of the takes that `_motion` drew, (B,)."""
+        segment = np.searchsorted(self._starts, starts, side="right") - 1
+        return self._data.takes.styles[self._take, segment]
+
+    def _audio(self, starts: NDArray[np.int64], generator: np.random.Generator) -> Tensor:
+        """Audio features of the crops with a little noise; some without audio (Sec. 3.1: 10%)."""
+        audio = gather_crops(self._data.features, starts, self._training.crop)
+        audio += _FEATURE_NOISE * generator.standard_normal(audio.shape, dtype=np.float32)
+        kept = generator.uniform(size=len(audio)) >= self._training.condition_dropout
+        return torch.from_numpy(audio * kept[:, None, None].astype(np.float32))
