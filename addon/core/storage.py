@@ -88,10 +88,7 @@ def ledger_from_bytes(data: bytes) -> Ledger:
     header, arrays = _unpack(data, "ledger")
     try:
         return Ledger(
-            {
-                name: WrittenCurve(*(arrays[number] for number in numbers))
-                for name, numbers in header["curves"].items()
-            }
+            {name: WrittenCurve(*(arrays[number] for number in numbers)) for name, numbers in header["curves"].items()}
         )
     except (KeyError, IndexError, TypeError, AttributeError) as error:
         raise _damaged() from error
