@@ -362,7 +362,7 @@ class BackendClient:
         """Act on an event of a request under way."""
         request = self._requests[number]
         if message["type"] == "progress":
-            self._events.append(_progress(number, message))
+            self._events.append(_progress(number if request.waiting is None else request.waiting, message))
         elif message["type"] == "result":
             del self._requests[number]
             if request.waiting is None:
