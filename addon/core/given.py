@@ -160,6 +160,8 @@ def _column(evaluate: Evaluate, column: int) -> Evaluate:
 def _holds(curve: CurveState) -> tuple[Span, ...]:
     """Spans in which a curve's given keys give every frame: CONSTANT keys and pairs of MOVING_HOLD."""
     given = np.flatnonzero(curve.given)
+    if not len(given):
+        return ()
     frames, types = curve.keys.frames[given], np.asarray(curve.keys.types)[given]
     is_constant = np.asarray(curve.keys.interpolations)[given] == Interpolation.CONSTANT
     ends = np.append(frames[1:], FOREVER)
