@@ -6,7 +6,7 @@ The neck rotation is one group of three channels: they are given, generated and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -59,7 +59,7 @@ class LipModel:
 
     Attributes:
         neutral_mm: Mean over the inner lip pairs of y(upper) - y(lower) of the neutral head, mm.
-        slopes: (C,) mm of that mean a unit of each channel, in the order of CHANNEL_NAMES.
+        slopes: (C,) mm of that mean a unit of each channel, in the order of CHANNEL_NAMES unless cut to some.
     """
 
     neutral_mm: float
@@ -97,16 +97,8 @@ class LipModel:
         """Gap over the neutral gap of a track (..., C), mm, not below minus the neutral gap."""
         return np.maximum(track @ self.slopes, -self.neutral_mm)
 
-    def closed(self, track: FloatArray) -> NDArray[np.bool_]:
-        """Which frames of a track (N, C) are closed, as measures.md defines it; `threshold` tells below what."""
-        return self.opening(track) < self.threshold(track)
-
     def threshold(self, track: FloatArray) -> float:
-        """Opening in mm below which a frame of this track counts as closed; 0 for a track that never opens."""
+        """Opening in mm below which a frame of this track (N, C) counts as closed, as measures.md defines it."""
         if not len(track):
             return 0.0
         return min(CLOSED_SHARE * float(np.percentile(self.opening(track) + self.neutral_mm, 95)), CLOSED_MM)
-
-    def moves(self, channels: Sequence[str]) -> NDArray[np.bool_]:
-        """Which of the channels move the lips by more than 0.1 mm at weight 1."""
-        return np.array([abs(self.slopes[CHANNEL_INDEX[name]]) > 0.1 for name in channels], bool)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From the model's 30 fps to scene frames of any rate and phase, lip closures surviving.
 
-Between samples a channel follows the cubic Hermite interpolant with fourth-order slopes, limited as Hyman (1983) does
-so that flat stretches stay flat and monotone ones monotone; a smooth peak between two samples is kept. Resampling is
-linear but for the limits, and the identity where scene frames fall on model frames.
+Between samples a channel follows the cubic Hermite interpolant with fourth-order slopes under the M3-A limits of
+H. T. Huynh, "Accurate Monotone Cubic Interpolation" (SIAM J. Numer. Anal. 30, 1993): flat stretches stay flat and
+monotone ones monotone, so that nothing shoots over a held value, while a smooth peak between two samples is kept.
+Where scene frames fall on model frames the result is the samples themselves.
 
 A closure that would fall between two scene frames is moved onto the nearer one: the mouth is read at slightly other
 times there (by at most half a scene frame, easing back to none within 0.1 s), all its channels together, so that the
@@ -124,9 +125,7 @@ def _anchors(positions: FloatArray, closure: Closure) -> list[tuple[float, float
 
 
 def _limited_slopes(values: FloatArray) -> FloatArray:
-    """(N, C) slopes a frame: fourth-order central differences under Hyman's limits, sign changes left alone."""
-    if len(values) == 2:
-        return np.repeat(values[1:] - values[:1], 2, axis=0)
+    """(N, C) slopes a frame: fourth-order central differences under the limits M3-A; N >= 2."""
     padded = np.concatenate(
         [
             3 * values[:1] - 2 * values[1:2],
@@ -137,6 +136,15 @@ def _limited_slopes(values: FloatArray) -> FloatArray:
         ]
     )
     slopes = (8 * (padded[3:-1] - padded[1:-3]) - (padded[4:] - padded[:-4])) / 12
-    steps = np.abs(np.diff(padded[1:-1], axis=0))
-    limit = 3 * np.minimum(steps[:-1], steps[1:])
-    return np.asarray(np.clip(slopes, -limit, limit), np.float64)
+    steps = np.diff(padded, axis=0)  # steps[i + 1] leads from sample i - 1 to i
+    bends = np.diff(steps, axis=0) / 2
+    shared = _minmod(bends[:-1], bends[1:])
+    before, after = steps[1:-2], steps[2:-1]
+    smooth = _minmod(before + shared[:-1], after - shared[1:])
+    limit = np.maximum(3 * np.abs(_minmod(before, after)), 1.5 * np.abs(smooth))
+    return _minmod(slopes, np.sign(smooth) * limit)
+
+
+def _minmod(a: FloatArray, b: FloatArray) -> FloatArray:
+    """The one nearer to 0 where both have one sign, else 0."""
+    return np.asarray(np.where(a * b > 0, np.sign(a) * np.minimum(np.abs(a), np.abs(b)), 0.0), np.float64)

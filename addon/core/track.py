@@ -7,7 +7,7 @@ starts later, or becomes shorter, where one is in its way. Two takes that both r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from .bend import BEND_SECONDS, kernel
 from .channels import CHANNEL_INDEX, LipModel
 from .given import HALF_FRAME, Given, distance_to
 from .library import Library
-from .resample import closed_positions, find_closures, interpolate, meet_closures
+from .resample import find_closures, interpolate, meet_closures
 from .takes import ORIGINAL, CompEntry, Take
 from .timing import AudioClock, FloatArray, IntArray, Span, whole_frames_within
 
@@ -88,6 +88,8 @@ def read_take(
 ) -> tuple[FloatArray, NDArray[np.bool_]]:
     """Resample one part of a take, closures surviving.
 
+    A weight that is nowhere negative (or over 1) in the take does not become so between its samples.
+
     Args:
         take: The take.
         part: Which part.
@@ -101,13 +103,16 @@ def read_take(
     columns = [take.channel_names.index(name) for name in PARTS[part]]
     values = take.values[:, columns].astype(np.float64)
     positions = clock.seconds(frames) * MODEL_FPS - take.start_frame
-    if part != "mouth":
+    if part == "head":
         return interpolate(values, positions), np.zeros(len(frames), bool)
-    motion = np.zeros((len(values), len(lips.slopes)))
-    motion[:, [CHANNEL_INDEX[name] for name in PARTS[part]]] = values
-    closures = find_closures(lips.opening(motion), lips.threshold(motion))
-    positions = meet_closures(positions, closures)
-    return interpolate(values, positions), closed_positions(positions, closures)
+    lowest, highest = np.minimum(values.min(axis=0), 0.0), np.maximum(values.max(axis=0), 1.0)
+    if part != "mouth":
+        return np.clip(interpolate(values, positions), lowest, highest), np.zeros(len(frames), bool)
+    moving = replace(lips, slopes=lips.slopes[[CHANNEL_INDEX[name] for name in PARTS[part]]])
+    threshold = moving.threshold(values)
+    positions = meet_closures(positions, find_closures(moving.opening(values), threshold))
+    read = np.clip(interpolate(values, positions), lowest, highest)
+    return read, moving.opening(read) < threshold
 
 
 def runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
