@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 Picture = NDArray[np.uint8]
 
-TILE = 168  # px, width of a picture; 12 of them fit a wide screen
+TILE = 190  # px, width of a picture
 CAPTION = 18  # px under each picture
 MARGIN = 6  # px around each picture
 TITLE = 64  # px left of each row

@@ -87,7 +87,8 @@ def raw_sd(given_raw: ArrayLike, given_values: ArrayLike, given_channels: ArrayL
     motion pop there.
 
     Args:
-        given_raw: The last network prediction before imputation at each given value, (K, G).
+        given_raw: The last network prediction before imputation at each given value, (K, G); NaN where its part was
+            not generated, which is left out.
         given_values: (G,) weight or rad.
         given_channels: (G,) index of each value's channel.
         channel_sd: (C,) standard deviation of each channel on the teacher's tracks.
@@ -103,7 +104,7 @@ def raw_sd(given_raw: ArrayLike, given_values: ArrayLike, given_channels: ArrayL
     sd = np.asarray(channel_sd, np.float64)[np.asarray(given_channels, np.int64)]
     if raw.ndim != 2 or raw.shape[1:] != values.shape or sd.shape != values.shape:
         raise ShapeError(f"Predictions {raw.shape}, values {values.shape} and their channels {sd.shape} disagree.")
-    moving = sd >= LEAST_SD
+    moving = (sd >= LEAST_SD) & np.isfinite(raw).all(axis=0)
     if not moving.any():
         return float("nan")
     return float(np.sqrt(np.mean(((raw - values)[:, moving] / sd[moving]) ** 2)))
@@ -174,7 +175,7 @@ def seam_ratio(channels: ArrayLike, seams: ArrayLike, channel_sd: ArrayLike, ref
 
 
 def _alike(written: ArrayLike, given: ArrayLike) -> tuple[Floats, Floats]:
-    a, b = np.asarray(written, np.float64), np.asarray(given, np.float64)
+    a, b = np.array(written, np.float64), np.array(given, np.float64)
     if a.shape != b.shape:
         raise ShapeError(f"Written values of shape {a.shape} were compared with given ones of shape {b.shape}.")
     return a, b

@@ -42,6 +42,11 @@ def test_raw_sd_is_the_rms_in_standard_deviations_of_what_moves() -> None:
     assert keys.raw_sd(raw, values, [0, 1, 2], sd) == pytest.approx(expected)
 
 
+def test_raw_sd_leaves_out_what_was_not_generated() -> None:
+    raw = np.array([[0.3, np.nan], [0.1, np.nan]])
+    assert keys.raw_sd(raw, [0.2, 0.2], [0, 1], [0.1, 0.1]) == pytest.approx(1.0)
+
+
 def test_raw_sd_without_keys_is_no_number() -> None:
     assert np.isnan(keys.raw_sd(np.zeros((3, 0)), [], [], np.ones(55)))
 

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The benchmark's command: real Blender and a real backend process, timed. Standard library only.
+
+Every figure is the median of several runs; NAME_min and NAME_max beside it are the extremes. Nothing else should be
+running.
+
+* regenerate_4x5s_seconds: warm; from a changed key to curves written and evaluated, 4 takes of 5 s of audio and the
+  second of silence on both sides, face and head
+* cold_start_seconds: from starting the backend's process to its hello
+* backend_peak_mib: largest resident memory of that backend after all of these generations
+* write_300_frames_ms: a take of 300 frames written into curves, the animator's keys kept, and the scene evaluated; the
+  time for the channels there are, scaled to 60
+* show_take_300_frames_ms: switching to that take by the operator, i.e. reading, comparing, rendering and writing
+* seconds_per_second_one_take: from audio to channels, features included, over the seconds of audio; one take, one core
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from .environments import BACKEND, ROOT, EnvironmentMakeError, demo_blender, ensure
+from .interpreters import InterpreterError
+
+_PARTS = {"clips": "bench_backend", "backend": "bench_backend", "scene": "bench_scene"}
+LEAST_RUNS = 5
+ONE_CORE = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the benchmark.
+
+    Args:
+        arguments: Those of the command line.
+
+    Returns:
+        Exit code.
+    """
+    options = _parser().parse_args(arguments)
+    if options.part:
+        part = importlib.import_module(f".{_PARTS[options.part]}", __package__)
+        return int(part.main(options.part, options.folder, options.runs))
+    if options.runs < LEAST_RUNS:
+        print(f"{options.runs} runs are too few for a median: use {LEAST_RUNS} or more.", file=sys.stderr)
+        return 2
+    try:
+        pythons = {"scene": ensure(demo_blender()), "backend": ensure(BACKEND)}
+    except (EnvironmentMakeError, InterpreterError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    with tempfile.TemporaryDirectory() as name:
+        samples = _run_parts(pythons, Path(name), options.runs)
+    if samples is None:
+        return 1
+    figures = summarise(samples)
+    print(json.dumps(figures) if options.json else json.dumps(figures, indent=2))
+    return 0
+
+
+def summarise(samples: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Median, smallest and largest of each figure's samples, four digits."""
+    figures = {}
+    for name, values in samples.items():
+        figures[name] = statistics.median(values)
+        if len(values) > 1:
+            figures |= {f"{name}_min": min(values), f"{name}_max": max(values)}
+    return {name: float(f"{value:.4g}") for name, value in figures.items()}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="bench.py", description="Measures times and memory; takes a minute or two.")
+    parser.add_argument("--json", action="store_true", help="print the figures as one JSON object on the last line")
+    parser.add_argument("--runs", type=int, default=7, help=f"runs a figure, at least {LEAST_RUNS}; default 7")
+    parser.add_argument("--part", choices=tuple(_PARTS), help=argparse.SUPPRESS)  # how it re-runs itself
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    return parser
+
+
+def _run_parts(pythons: Mapping[str, Path], folder: Path, runs: int) -> dict[str, list[float]] | None:
+    """Run each part in its environment; None where one failed."""
+    samples: dict[str, list[float]] = {}
+    for part in _PARTS:
+        python = pythons.get(part, pythons["backend"])
+        one_core = ONE_CORE if part == "backend" else {}
+        variables = {**os.environ, **one_core, "RETAKE_BACKEND_PYTHON": str(pythons["backend"])}
+        command = [str(python), str(ROOT / "scripts" / "bench.py"), "--part", part]
+        command += ["--folder", str(folder), "--runs", str(runs)]
+        if subprocess.run(command, env=variables, stdout=sys.stderr).returncode != 0:
+            return None
+        result = folder / f"{part}.json"
+        samples |= json.loads(result.read_text(encoding="utf-8")) if result.is_file() else {}
+    return samples
