@@ -15,24 +15,9 @@ import bpy
 import numpy as np
 from mathutils import Vector
 
-# sRGB, 0 to 1, by material name; a name that is missing here gets skin.
-PALETTE: dict[str, tuple[float, float, float]] = {
-    "skin": (0.86, 0.66, 0.56),
-    "lips": (0.76, 0.46, 0.43),
-    "lid_rim": (0.80, 0.56, 0.50),
-    "sclera": (0.93, 0.92, 0.90),
-    "iris": (0.33, 0.45, 0.50),
-    "iris_rim": (0.14, 0.19, 0.23),
-    "pupil": (0.02, 0.02, 0.025),
-    "teeth": (0.95, 0.93, 0.87),
-    "gums": (0.74, 0.40, 0.40),
-    "tongue": (0.78, 0.43, 0.42),
-    "mouth": (0.33, 0.12, 0.12),
-    "brows": (0.27, 0.18, 0.13),
-    "lashes": (0.12, 0.08, 0.07),
-    "hair": (0.25, 0.17, 0.12),
-    "cloth": (0.30, 0.36, 0.42),
-}
+from .head_model.colors import PALETTE
+
+EXPOSURE = 1.0  # stops; the background is darkened to keep its colour
 BACKGROUND = (0.235, 0.25, 0.275)
 VIEWS = {"front": 0.0, "three_quarter": 38.0, "side": 90.0}
 
@@ -55,7 +40,7 @@ def material(name: str) -> Any:
     if found is not None:
         return found
     made = bpy.data.materials.new(name)
-    color = linear(PALETTE.get(name, PALETTE["skin"]))
+    color = linear(np.array(PALETTE.get(name, PALETTE["skin"])) / 255.0)
     made.diffuse_color = color
     made.roughness = 0.25 if name in {"pupil", "iris", "iris_rim", "sclera", "teeth", "tongue"} else 0.55
     made.use_nodes = True
@@ -144,6 +129,8 @@ def set_workbench(width: int, height: int, vertex_colors: bool) -> None:
     _set_output(width, height)
     shading = scene.display.shading
     shading.light = "STUDIO"
+    shading.studio_light = "Default"
+    _studio_lights()
     shading.color_type = "VERTEX" if vertex_colors else "MATERIAL"
     shading.show_specular_highlight = True
     shading.show_cavity = True
@@ -153,6 +140,24 @@ def set_workbench(width: int, height: int, vertex_colors: bool) -> None:
     shading.show_shadows = False
     scene.display.matcap_ssao_distance = 0.012
     scene.display.render_aa = "8"
+
+
+# Direction toward the light in the camera's axes, diffuse colour, specular colour, wrap.
+_STUDIO = (
+    ((-0.45, 0.62, 0.64), (1.15, 1.11, 1.05), (0.10, 0.10, 0.10), 0.35),
+    ((0.78, 0.10, 0.62), (0.55, 0.56, 0.60), (0.02, 0.02, 0.02), 0.6),
+    ((0.65, 0.35, -0.68), (0.45, 0.45, 0.48), (0.04, 0.04, 0.04), 0.2),
+    ((-0.1, -0.85, 0.5), (0.12, 0.10, 0.09), (0.0, 0.0, 0.0), 0.7),
+)
+
+
+def _studio_lights() -> None:
+    """A warm key from the upper left, a cool fill, a rim: set in the preferences' four studio lights."""
+    system = bpy.context.preferences.system
+    system.light_ambient = (0.33, 0.32, 0.32)
+    for lamp, (direction, diffuse, specular, wrap) in zip(system.solid_lights, _STUDIO, strict=True):
+        lamp.use = True
+        lamp.direction, lamp.diffuse_color, lamp.specular_color, lamp.smooth = direction, diffuse, specular, wrap
 
 
 def set_cycles(width: int, height: int, samples: int = 24) -> None:
@@ -182,11 +187,13 @@ def _set_output(width: int, height: int) -> None:
     scene.render.resolution_percentage = 100
     scene.render.image_settings.file_format = "PNG"
     scene.view_settings.view_transform = "Standard"
+    scene.view_settings.exposure = EXPOSURE
     world = scene.world or bpy.data.worlds.new("world")
     scene.world = world
-    world.color = linear(BACKGROUND)[:3]
+    backdrop = [c * 2.0**-EXPOSURE for c in linear(BACKGROUND)[:3]]
+    world.color = backdrop
     world.use_nodes = True
-    world.node_tree.nodes["Background"].inputs[0].default_value = linear(BACKGROUND)
+    world.node_tree.nodes["Background"].inputs[0].default_value = (*backdrop, 1.0)
 
 
 def render(path: Path) -> None:

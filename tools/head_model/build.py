@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import inner, rig
+from .colors import PALETTE, paint
 from .controls import CONTROL_NAMES, Fields, part_field, skin_fields
 from .face import Face
 from .features import LIP_BORDER, LIP_CONTACT
@@ -20,8 +21,8 @@ from .sdf import Array
 from .skin import build_skin
 
 METRES = 0.01
-MATERIALS = ("skin", "lips", "lid_rim", "mouth", "sclera", "iris", "iris_rim", "pupil", "teeth", "gums", "tongue",
-             "brows", "lashes")  # fmt: skip
+MATERIALS = ("skin", "lips", "lid_rim", "mouth", "nostril", "sclera", "iris", "iris_rim", "pupil", "teeth", "gums", "tongue",
+             "brows", "lashes", "cloth")  # fmt: skip
 
 
 def build_head() -> dict[str, NDArray[np.generic]]:
@@ -31,7 +32,8 @@ def build_head() -> dict[str, NDArray[np.generic]]:
         `v_template` (V, 3), `f` (F, 4), `J_regressor` (5, V), `weights` (V, 5), `kintree_table` (2, 5) with parent -1
         for the root, `posedirs` (V, 3, 36), all zero (the jaw bone needs no corrective that linear skinning with the
         jaw control's own weights lacks), `control_names` (52,), `controls` (52, V, 3), `shapedirs` (V, 3, 10),
-        `landmarks68` (68,), `inner_lip_pairs` (P, 2), `material_names` (M,), `material_index` (F,).
+        `landmarks68` (68,), `inner_lip_pairs` (P, 2), `material_names` (M,), `material_index` (F,), `material_colors`
+        (M, 3) and `colors` (V, 3) in sRGB 0 to 255: soft skin tones, for viewers that draw vertex colours.
     """
     sculpt = head_sculpt()
     skin = build_skin(sculpt)
@@ -56,6 +58,8 @@ def build_head() -> dict[str, NDArray[np.generic]]:
         "landmarks68": rig.landmarks(face, sculpt).astype(np.int32),
         "inner_lip_pairs": rig.inner_lip_pairs(face).astype(np.int32),
         "material_names": np.array(MATERIALS),
+        "material_colors": np.array([PALETTE[m] for m in MATERIALS], np.uint8),
+        "colors": paint(face, parts, names),
         "material_index": np.array([MATERIALS.index(m) for group in names for m in group], np.int32),
     }
 
@@ -82,7 +86,7 @@ def _parts(face: Face, brow: Part) -> list[Part]:
     lash = replace(inner.lashes(face.mesh), motion="glued:lid")
     for part in (brow, lash):
         parts += [part, part.mirrored()]
-    return parts
+    return [*parts, inner.shirt(face.mesh, face.normals)]
 
 
 def _skin_materials(face: Face) -> list[str]:
@@ -95,13 +99,13 @@ def _skin_materials(face: Face) -> list[str]:
     names[(lowest >= LIP_BORDER - 0.01) & (ring < LIP_CONTACT + 1.6)] = "lips"
     names[(lowest >= LIP_BORDER - 0.01) & (ring >= LIP_CONTACT + 1.6)] = "mouth"
     names[lid >= 4.99] = "lid_rim"
-    names[face.mesh.attributes["nostril_ring"][f].min(1) > 1.9] = "mouth"
+    names[face.mesh.attributes["nostril_ring"][f].min(1) > 2.9] = "nostril"
     return [str(n) for n in names]
 
 
 def _weights(face: Face, parts: list[Part]) -> NDArray[np.float32]:
     skin = rig.skin_weights(face)
-    stacked = np.vstack([skin, *(rig.part_weights(p, face, skin) for p in parts)])
+    stacked = np.vstack([skin, *(rig.part_weights(p) for p in parts)])
     return np.round(stacked, 5).astype(np.float32)
 
 

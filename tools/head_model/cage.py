@@ -22,10 +22,10 @@ Cell = tuple[int, int]
 
 # Each row: front (y, z), side (x, y, z), back (y, z), in cm; guesses that are projected onto the sculpt.
 ROWS = np.array([
-    [-20.6, 3.8, 8.6, -18.9, -2.2, -18.6, -8.0],
-    [-18.9, 3.6, 7.0, -17.4, -2.2, -16.7, -7.8],
-    [-17.0, 3.5, 5.8, -15.3, -2.0, -14.7, -7.5],
-    [-15.1, 3.7, 5.3, -13.1, -1.8, -12.7, -7.2],
+    [-22.0, 4.6, 10.6, -17.6, -3.2, -20.0, -8.6],
+    [-20.0, 4.0, 8.2, -16.4, -3.0, -17.4, -8.0],
+    [-18.0, 3.4, 6.3, -14.8, -2.6, -14.9, -7.5],
+    [-15.6, 3.5, 5.4, -12.9, -2.0, -12.7, -7.2],
     [-13.3, 4.0, 5.2, -11.0, -1.5, -10.8, -7.1],
     [-12.0, 4.8, 5.3, -9.5, -0.9, -9.1, -7.4],
     [-11.5, 6.3, 5.5, -8.2, -0.1, -7.7, -7.8],
@@ -199,7 +199,9 @@ def zip_ring(cage: Cage, ring: Sequence[int]) -> None:
 def ring_attributes(cage: Cage, counts: dict[str, int]) -> dict[str, Array]:
     """Attributes (V,) of all features; `counts` maps a feature to the vertices of its closed ring, 0 for the mouth."""
     total = len(cage.positions)
-    attributes: dict[str, Array] = {}
+    attributes: dict[str, Array] = {"row": np.full(total, float(len(ROWS)))}
+    for (_, j), vertex in cage.grid.items():
+        attributes["row"][vertex] = j
     for name, count in counts.items():
         suffixes = ("ring", "cos", "sin") if count else ("ring", "s")
         for suffix in suffixes:

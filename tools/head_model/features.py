@@ -9,7 +9,7 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 from .sculpt import EYE_CENTER, EYE_RADIUS
-from .sdf import Array, Field, cast
+from .sdf import Array, Field, cast, project
 
 # Mouth rings: 1 skin, 2 skin beside the border, 3 border, 4 and 5 body, 6 contact, 7 and 8 inner, 9 vestibule,
 # 10 pocket, 11 throat.
@@ -33,7 +33,7 @@ def both_lips(upper: Array, lower: Array) -> Array:
 def contact_height(u: Array) -> Array:
     """Height of the line between the closed lips: a small tubercle in the middle, corners turned up."""
     return np.asarray(
-        -6.84 - 0.07 * np.exp(-((u / 0.16) ** 2)) + 0.04 * np.exp(-(((u - 0.42) / 0.2) ** 2)) + 0.17 * u**4
+        -6.84 - 0.07 * np.exp(-((u / 0.16) ** 2)) + 0.04 * np.exp(-(((u - 0.42) / 0.2) ** 2)) + 0.22 * u**3
     )
 
 
@@ -47,22 +47,22 @@ def lip_rings(sculpt: Field) -> list[Array]:
     u = LIP_U
     corner = float(contact_height(np.array([1.0]))[0])
     line = contact_height(u)
-    top = curve([0, 0.17, 0.5, 0.8, 1], [-6.04, -5.93, -6.19, -6.52, corner])(u)
-    bottom = curve([0, 0.4, 0.7, 0.9, 1], [-7.86, -7.78, -7.47, -7.05, corner])(u)
+    top = curve([0, 0.17, 0.5, 0.8, 1], [-6.10, -5.99, -6.23, -6.52, corner])(u)
+    bottom = curve([0, 0.4, 0.7, 0.9, 1], [-7.74, -7.66, -7.38, -7.0, corner])(u)
     full = np.sqrt(np.clip(1 - u**2.2, 0, 1))
     rise = 0.16 + 0.84 * full
     rows = [  # ring, x scale, upper y, lower y, upper z offset, lower z offset
         (1.12, top + 0.24 * rise, bottom - 0.26 * rise, 0.0 + 0.04 * full, 0.0 * full),
         (1.06, top, bottom, 0.03 + 0.13 * full, 0.02 + 0.10 * full),
-        (1.035, line + 0.52 * (top - line), line + 0.60 * (bottom - line), 0.34 * full, 0.37 * full),
-        (1.015, line + 0.17 * (top - line), line + 0.22 * (bottom - line), 0.36 * full - 0.02, 0.42 * full - 0.02),
-        (1.0, line, line, 0.13 * full - 0.10, 0.13 * full - 0.10),
+        (1.035, line + 0.52 * (top - line), line + 0.60 * (bottom - line), 0.25 * full, 0.27 * full),
+        (1.015, line + 0.17 * (top - line), line + 0.22 * (bottom - line), 0.27 * full - 0.02, 0.32 * full - 0.02),
+        (1.0, line, line, 0.08 * full - 0.10, 0.08 * full - 0.10),
         (0.985, line + 0.05 * full, line - 0.05 * full, -0.18 - 0.06 * full, -0.18 - 0.06 * full),
         (0.98, line + 0.5 * full, line - 0.5 * full, -0.42 - 0.1 * full, -0.42 - 0.1 * full),
-        (1.04, line + 1.45 * rise, line - 1.55 * rise, -0.85 - 0.1 * full, -0.85 + 0.0 * full),
+        (1.04, line + 1.5 * rise, line - 1.55 * rise, -0.62 - 0.1 * full, -0.7 + 0.0 * full),
     ]
     rings = [_lip_ring(sculpt, u, *row) for row in rows]
-    return [*rings, _pocket_ring(u, 0.95, 1.9, 6.3), _pocket_ring(u, 0.7, 1.3, 3.0)]
+    return [*rings, _pocket_ring(u, 3.35, 1.95, 5.6), _pocket_ring(u, 2.0, 1.3, 2.6)]
 
 
 def _lip_ring(sculpt: Field, u: Array, scale: float, upper: Array, lower: Array, rise: Array, sink: Array) -> Array:
@@ -75,10 +75,11 @@ def _lip_ring(sculpt: Field, u: Array, scale: float, upper: Array, lower: Array,
     return both_lips(halves[0], halves[1])
 
 
-def _pocket_ring(u: Array, scale: float, height: float, depth: float) -> Array:
-    x = 2.9 * scale * np.sin(u * np.pi / 2)
-    open_ = np.cos(u * np.pi / 2)
-    z = depth - 1.2 * u**2
+def _pocket_ring(u: Array, width: float, height: float, depth: float) -> Array:
+    """A ring inside the mouth, wide enough to pass outside the teeth: x up to `width`, y within `height` of the bite."""
+    x = width * np.sin(u * np.pi / 2)
+    open_ = np.sqrt(1 - u**4)
+    z = depth - 1.6 * u**2
     upper = np.stack([x, -6.9 + height * open_, z], axis=1)
     lower = np.stack([x, -6.9 - height * open_, z], axis=1)
     return both_lips(upper, lower)
@@ -93,8 +94,8 @@ def lid_profile(t: Array) -> tuple[Array, Array, Array]:
     """Front view of the lid margins over t (0 inner, 1 outer canthus): x, upper y, lower y."""
     base = INNER_CANTHUS[1] + (OUTER_CANTHUS[1] - INNER_CANTHUS[1]) * t
     x = INNER_CANTHUS[0] + (OUTER_CANTHUS[0] - INNER_CANTHUS[0]) * t
-    upper = base + 0.57 * np.sin(np.pi * t**0.92) ** 0.8
-    lower = base - 0.47 * np.sin(np.pi * t**1.15) ** 0.85
+    upper = base + 0.47 * np.sin(np.pi * t**0.92) ** 0.8
+    lower = base - 0.50 * np.sin(np.pi * t**1.15) ** 0.85
     return x, upper, lower
 
 
@@ -146,25 +147,33 @@ def _lid_ring(sculpt: Field, x: Array, high: Array, low: Array, gap: float | Non
 
 # ---------------------------------------------------------------- nose
 NOSE_PINS: dict[tuple[int, int], tuple[float, float]] = {  # grid cell: (x, y), depth read off the sculpt
-    (0, 17): (0.0, -2.4), (0, 18): (0.0, -1.25), (0, 19): (0.0, -0.2), (0, 20): (0.0, 0.75),
-    (1, 17): (0.62, -2.4), (2, 16): (1.15, -3.45), (3, 16): (1.6, -3.55), (4, 16): (2.4, -3.5),
-    (0, 16): (0.0, -3.62), (1, 16): (0.55, -3.6), (4, 15): (2.1, -4.2), (4, 14): (2.15, -4.65), (4, 13): (2.2, -5.1),
+    (0, 17): (0.0, -2.3), (0, 18): (0.0, -1.2), (0, 19): (0.0, -0.2), (0, 20): (0.0, 0.75),
+    (1, 17): (0.62, -2.25), (2, 16): (1.05, -3.1), (3, 16): (1.75, -3.15), (4, 16): (2.5, -3.2),
+    (0, 16): (0.0, -3.5), (1, 16): (0.52, -3.35), (4, 15): (2.55, -3.9), (4, 14): (2.6, -4.55), (4, 13): (2.5, -5.15),
+    (3, 15): (1.64, -3.66), (2, 15): (1.0, -3.76), (3, 14): (1.95, -4.3), (3, 13): (1.76, -5.0),
+    (2, 13): (1.0, -5.12), (1, 13): (0.38, -5.16), (0, 13): (0.0, -5.2),
 }  # fmt: skip
-NOSTRIL_PINS: dict[tuple[int, int], tuple[float, float, float]] = {
-    (0, 13): (0.0, -5.12, 9.25), (0, 14): (0.0, -4.95, 9.72), (0, 15): (0.0, -4.52, 10.4),
-    (1, 13): (0.42, -5.06, 9.15), (2, 13): (0.92, -5.02, 8.95), (3, 13): (1.55, -4.9, 8.75),
-    (3, 14): (1.72, -4.55, 9.0), (3, 15): (1.45, -4.3, 9.6), (2, 15): (1.0, -4.36, 10.0),
-    (1, 15): (0.5, -4.55, 10.2), (1, 14): (0.32, -4.92, 9.7),
+COLUMELLA_PINS: dict[tuple[int, int], tuple[float, float, float]] = {
+    (0, 14): (0.0, -5.06, 9.72), (0, 15): (0.0, -4.62, 10.42), (1, 15): (0.42, -4.4, 10.42), (1, 14): (0.14, -5.04, 9.76),
 }  # fmt: skip
+# The nostril's rings run from the columella over the tip to the wing, its base and the sill; ring 0 is the wing's
+# crease, ring 1 its bulge, ring 2 the rim of the opening.
+_WING = np.array([
+    [0.22, -5.05, 9.73], [0.46, -4.62, 10.28], [1.02, -4.2, 10.08], [1.55, -4.14, 9.6], [1.76, -4.5, 9.1],
+    [1.6, -4.93, 8.78], [0.98, -5.06, 8.98], [0.4, -5.11, 9.12],
+])  # fmt: skip
+_RIM = np.array([
+    [0.32, -5.0, 9.7], [0.48, -4.7, 10.1], [0.95, -4.66, 9.9], [1.32, -4.7, 9.54], [1.45, -4.84, 9.06],
+    [1.34, -4.94, 8.84], [0.94, -4.99, 8.96], [0.43, -5.04, 9.12],
+])  # fmt: skip
 
 
-def nostril_rings(border: Array) -> list[Array]:
-    """Rings 1 to 3 of the nostril from its border (8, 3): the lip of the opening, the wall, the end."""
-    middle = border.mean(axis=0)
-    lip = border + 0.3 * (middle - border) + [0, 0.02, 0]
-    wall = border + 0.42 * (middle - border) + [0, 0.3, -0.05]
-    end = border + 0.62 * (middle - border) + [0, 0.75, -0.25]
-    return [lip, wall, end]
+def nostril_rings(sculpt: Field) -> list[Array]:
+    """Rings 1 to 5 of the nostril, (8, 3) each: bulge of the wing, rim, and three inside."""
+    middle = _RIM.mean(axis=0)
+    inside = [_RIM + share * (middle - _RIM) + [0, rise, back] for share, rise, back in
+              ((0.22, 0.1, 0.0), (0.34, 0.4, -0.1), (0.6, 0.8, -0.3))]  # fmt: skip
+    return [project(sculpt, _WING.copy(), 4), _RIM, *inside]
 
 
 # ---------------------------------------------------------------- ear
@@ -173,7 +182,7 @@ _EAR_OUTLINE = np.array([  # (forward, up) of the ear's outline in its own plane
     [0.0, 2.9], [-0.95, 2.85], [-1.65, 2.3], [-1.95, 1.5], [-2.0, 0.6], [-1.85, -0.35], [-1.5, -1.25], [-1.05, -2.1],
     [-0.45, -2.8], [0.3, -2.85],
 ])  # fmt: skip
-_EAR_FREE = np.array([0.35, 0, 0, 0, 0, 0.1, 0.45, 0.85, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0.8])
+_EAR_FREE = np.array([0.15, 0, 0, 0, 0, 0.0, 0.1, 0.38, 0.76, 0.96, 1, 1, 1, 1, 1, 1, 0.9, 0.5])
 _EAR_ORIGIN = np.array([6.75, -1.55, -0.7])
 
 
@@ -203,20 +212,28 @@ def ear_rings(root: Array) -> list[Array]:
     frame = _ear_frame()
     attached = (root - _EAR_ORIGIN) @ frame[2]
     tragus = np.exp(-((_EAR_OUTLINE[:, 1] + 0.55) / 0.55) ** 2) * (1 - free)
-    rows = [  # scale toward the concha, height over the ear's plane where free, and where attached
-        (0.88, -0.12 * free, 0.06),
-        (1.00, 0.12 * free, 0.10),
-        (0.99, 0.34 * free * (0.35 + 0.65 * top), 0.12),
-        (0.90, 0.38 * free * top + 0.1 * free, 0.14 + 0.1 * tragus),
-        (0.79, 0.05 * free, 0.14 + 0.35 * tragus),
-        (0.64, (0.36 * top + 0.05) * free, 0.12 + 0.45 * tragus),
-        (0.50, (0.10 * top + 0.1) * free, 0.05 + 0.30 * tragus),
-        (0.36, -0.45 * np.ones(18), -0.35),
-        (0.16, -0.62 * np.ones(18), -0.6),
+    rows = [  # scale toward the concha where free, where attached; height over the ear's plane: free, attached
+        (0.88, 0.95, -0.12, 0.02),
+        (1.00, 0.90, 0.12, 0.04),
+        (0.99, 0.86, 0.34 * (0.35 + 0.65 * top), 0.06 + 0.06 * tragus),
+        (0.90, 0.80, 0.38 * top + 0.1, 0.08 + 0.18 * tragus),
+        (0.79, 0.73, 0.05, 0.08 + 0.34 * tragus),
+        (0.64, 0.62, 0.36 * top + 0.05, 0.06 + 0.42 * tragus),
+        (0.50, 0.50, 0.10 * top + 0.1, -0.02 + 0.2 * tragus),
+        (0.36, 0.36, -0.45, -0.35),
+        (0.16, 0.16, -0.62, -0.6),
     ]
     rings = []
-    for scale, height, front in rows:
-        flat = center + (_EAR_OUTLINE - center) * scale
-        out = free * height + (1 - free) * (front + np.clip(attached, -0.6, 0.8))
+    for scale, front_scale, height, front in rows:
+        size = free * scale + (1 - free) * front_scale
+        flat = center + (_EAR_OUTLINE - center) * size[:, None]
+        sunk = ramp_down(size)
+        slope = 0.45 * np.maximum(_EAR_OUTLINE[:, 0] - flat[:, 0], 0)
+        out = free * height + (1 - free) * (front + (np.clip(attached, -0.6, 0.8) - slope) * sunk)
         rings.append(_EAR_ORIGIN + flat @ frame[:2] + out[:, None] * frame[2])
     return rings
+
+
+def ramp_down(size: Array) -> Array:
+    """How much of the head's own relief the ear's front follows: all at its border, none in the concha."""
+    return np.asarray(np.clip((size - 0.4) / 0.4, 0, 1))

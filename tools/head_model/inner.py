@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 
 from .mesh import Ints, Mesh
 from .sculpt import EYE_CENTER, EYE_RADIUS
@@ -19,23 +20,29 @@ UPPER_WIDTHS = (0.84, 0.66, 0.74, 0.68, 0.66, 0.95)
 LOWER_WIDTHS = (0.54, 0.58, 0.66, 0.68, 0.70, 1.0)
 UPPER_EDGE, UPPER_NECK = -7.02, -6.02
 LOWER_EDGE, LOWER_NECK = -6.90, -7.72
-ARCH_CENTER, ARCH_WIDTH, ARCH_DEPTH = 4.6, 2.75, 4.05
+# Front of the upper dental arch seen from above: x, z from the midline backward.
+_ARCH = np.array([[0, 8.86], [0.5, 8.83], [1.0, 8.68], [1.5, 8.38], [1.93, 7.95], [2.26, 7.4], [2.5, 6.8], [2.68, 6.1],
+                  [2.8, 5.2], [2.85, 4.4]])  # fmt: skip
 IRIS_RADIUS, PUPIL_RADIUS = 0.63, 0.24
 
 
 @dataclass
 class Part:
-    """One piece: vertices (n, 3), faces (m, 4), a material name a face, and how it moves."""
+    """One piece: vertices (n, 3), faces (m, 4), a material name a face, how it moves.
+
+    `tints` names a material a vertex for the painting; without it a vertex takes the mean of its faces.
+    """
 
     vertices: Array
     faces: Ints
     materials: list[str]
     motion: str
+    tints: list[str] | None = None
 
     def mirrored(self, motion: str | None = None) -> Part:
         """The mirror image, faces turned so that normals still point outward."""
         flipped = np.where((self.faces[:, 3] < 0)[:, None], self.faces[:, [0, 2, 1, 3]], self.faces[:, [0, 3, 2, 1]])
-        return Part(self.vertices * [-1, 1, 1], flipped, list(self.materials), motion or self.motion)
+        return Part(self.vertices * [-1, 1, 1], flipped, list(self.materials), motion or self.motion, self.tints)
 
 
 def loft(rings: list[Array], closed_start: bool, closed_end: bool) -> tuple[Array, Ints]:
@@ -80,15 +87,18 @@ def eyeball() -> Part:
             t = (s + 1) % segments
             faces.append((a + s, b + s, b + t, a + t))
             materials.append(name)
-    return Part(np.vstack(vertices) + EYE_CENTER, np.array(faces), materials, "eye")
+    return Part(np.vstack(vertices) + EYE_CENTER, np.array(faces), materials, "eye", ["pupil"] + [n for n in names for _ in range(segments)])
 
 
 def arch_points(lengths: Array, inset: float) -> tuple[Array, Array]:
     """Points (n, 2) in (x, z) at arc lengths from the midline of the dental arch, and outward normals (n, 2)."""
-    angle = np.linspace(0, np.pi / 2, 400)
-    width, depth = ARCH_WIDTH - inset, ARCH_DEPTH - inset
-    x = width * np.sin(angle) ** 0.94
-    z = ARCH_CENTER + depth * np.cos(angle) ** 1.12
+    along = np.linspace(0, 1, 400)
+    share = np.linspace(0, 1, len(_ARCH))
+    x, z = PchipInterpolator(share, _ARCH[:, 0])(along), PchipInterpolator(share, _ARCH[:, 1])(along)
+    slope_x, slope_z = np.gradient(x), np.gradient(z)
+    slope_x[0], slope_z[0] = 1.0, 0.0
+    steep = np.hypot(slope_x, slope_z)
+    x, z = x + inset * slope_z / steep, z - inset * slope_x / steep
     arc = np.concatenate([[0], np.cumsum(np.hypot(np.diff(x), np.diff(z)))])
     point = np.stack([np.interp(lengths, arc, x), np.interp(lengths, arc, z)], axis=1)
     ahead = np.stack([np.interp(lengths + 0.05, arc, x), np.interp(lengths + 0.05, arc, z)], axis=1)
@@ -101,10 +111,10 @@ def arch_points(lengths: Array, inset: float) -> tuple[Array, Array]:
 
 def _tooth(center: Array, normal: Array, width: float, neck: float, edge: float, molar: bool) -> Part:
     """A rounded tooth: cross sections from the neck to the biting edge, the last one closed."""
-    levels = [(-0.15, 0.80, 0.30), (0.12, 0.88, 0.35), (0.45, 0.97, 0.33), (0.78, 1.0, 0.25), (0.94, 0.95, 0.17), (1.0, 0.82, 0.09)]
+    levels = [(-0.15, 0.80, 0.30), (0.12, 0.88, 0.35), (0.45, 0.97, 0.33), (0.76, 1.0, 0.25), (0.93, 0.93, 0.17), (1.0, 0.76, 0.09)]
     turn = 2 * np.pi * (np.arange(8) + 0.5) / 8
     cos, sin = np.cos(turn), np.sin(turn)
-    box = np.stack([np.sign(cos) * np.abs(cos) ** 0.55, np.sign(sin) * np.abs(sin) ** 0.55], axis=1)
+    box = np.stack([np.sign(cos) * np.abs(cos) ** 0.62, np.sign(sin) * np.abs(sin) ** 0.62], axis=1)
     across = np.array([normal[1], -normal[0]])
     rings = []
     for height, wide, deep in levels:
@@ -172,8 +182,8 @@ def tongue() -> Part:
     rings = []
     for t in steps:
         taper = np.sqrt(max(1 - max(t - 0.62, 0) ** 2 / 0.1521, 0.03))
-        wide, thick = 1.85 * (0.75 + 0.25 * np.sin(np.pi * t)) * taper, 0.62 * (1.15 - 0.35 * t) * taper
-        center = np.array([0.0, -8.25 + 0.75 * np.sin(np.pi * min(t + 0.12, 1) * 0.75), 2.6 + 5.15 * t])
+        wide, thick = 2.0 * (0.75 + 0.25 * np.sin(np.pi * t)) * taper, 0.55 * (1.1 - 0.35 * t) * taper
+        center = np.array([0.0, -8.45 + 0.78 * np.sin(np.pi * min(t + 0.12, 1) * 0.75), 2.6 + 5.15 * t])
         x = wide * np.cos(turn)
         groove = -0.13 * np.exp(-((x / 0.35) ** 2)) * (np.sin(turn) > 0) * taper
         rings.append(center + np.stack([x, thick * np.sin(turn) + groove, np.zeros(14)], axis=1))
@@ -185,10 +195,10 @@ def brow(sculpt: Field) -> Part:
     """The left eyebrow: a thin tapered strip over the skin, thicker toward the nose."""
     t = np.linspace(0, 1, 15)
     x = 1.3 + 3.75 * t
-    middle = 1.42 + 0.72 * np.sin(np.pi * t**1.25 * 0.72) - 0.18 * t
-    half = 0.27 * (1 - t) ** 0.6 * np.clip(t * 8 + 0.35, 0, 1) + 0.03
+    middle = 1.72 + 0.42 * np.sin(np.pi * t**1.3 * 0.8) - 0.3 * t**2
+    half = 0.24 * (1 - t) ** 0.6 * np.clip(t * 5 + 0.12, 0, 1) ** 0.6 + 0.02
     rows = []
-    for lift, height in ((-1.0, 0.0), (-0.5, 0.09), (0.35, 0.09), (1.0, 0.0)):
+    for lift, height in ((-1.0, 0.0), (-0.5, 0.06), (0.35, 0.06), (1.0, 0.0)):
         y = middle + lift * half
         depth = cast(sculpt, np.stack([x, y, np.full_like(x, 16.0)], 1), (0, 0, -1))[:, 2]
         rows.append(np.stack([x, y, depth + 0.02 + height], axis=1))
@@ -215,3 +225,21 @@ def lashes(skin: Mesh) -> Part:
     faces = [(k, k + 1, n + k + 1, n + k) for k in range(n - 1)]
     vertices = np.vstack([root + out * 0.015, tip])
     return Part(vertices, np.array(faces), ["lashes"] * len(faces), "glued")
+
+
+def shirt(skin: Mesh, normals: Array) -> Part:
+    """A collar over the bust's edge: the lowest rows of the skin once more, a little outside, with a rim."""
+    row = skin.attributes["row"]
+    inside = (row[skin.faces].max(axis=1) < 1.51) & (skin.faces[:, 3] >= 0)
+    used = np.unique(skin.faces[inside])
+    rank = np.full(len(row), -1)
+    rank[used] = np.arange(len(used))
+    cloth = skin.vertices[used] + 0.16 * normals[used]
+    edge = [(a, b) for face in skin.faces[inside] for a, b in zip(face, np.roll(face, -1), strict=True)
+            if abs(row[a] - 1.5) < 0.01 and abs(row[b] - 1.5) < 0.01]  # fmt: skip
+    rim = sorted({int(a) for a, _ in edge} | {int(b) for _, b in edge})
+    place = {v: len(used) + k for k, v in enumerate(rim)}
+    rims = [(rank[b], rank[a], place[int(a)], place[int(b)]) for a, b in edge]
+    vertices = np.vstack([cloth, skin.vertices[rim] - 0.03 * normals[rim]])
+    faces = np.vstack([rank[skin.faces[inside]], np.array(rims)])
+    return Part(vertices, faces, ["cloth"] * len(faces), "shoulders")

@@ -17,14 +17,18 @@ _EYE_RINGS = (80.0, 100.0)
 
 def skin_weights(face: Face) -> Array:
     """Weights (V, 5) of the skin: shoulders root, head neck, chin jaw."""
-    v = face.v
-    root = ramp(v[:, 1] + 0.15 * (v[:, 2] + 2.0), -10.6, -16.5)
+    root = root_weight(face.v)
     jaw = mouth.jaw_weight(face) * (1 - root)
     eyes = np.zeros_like(root)
     return np.stack([root, 1 - root - jaw, jaw, eyes, eyes], axis=1)
 
 
-def part_weights(part: Part, face: Face, skin: Array) -> Array:
+def root_weight(points: Array) -> Array:
+    """How much of a point (n, 3) stays with the shoulders when the neck turns, (n,)."""
+    return ramp(points[:, 1] + 0.15 * (points[:, 2] + 2.0), -10.6, -16.5)
+
+
+def part_weights(part: Part) -> Array:
     """Weights (n, 5) of an inner part."""
     weights = np.zeros((len(part.vertices), 5))
     kind = part.motion
@@ -35,6 +39,9 @@ def part_weights(part: Part, face: Face, skin: Array) -> Array:
         weights[:, 1] = 1 - weights[:, 2]
     elif kind.startswith("eye:"):
         weights[:, 3 if kind.endswith("Left") else 4] = 1
+    elif kind == "shoulders":
+        weights[:, 0] = root_weight(part.vertices)
+        weights[:, 1] = 1 - weights[:, 0]
     else:
         weights[:, 1] = 1
     return weights

@@ -22,7 +22,7 @@ def build_cage(sculpt: Field) -> tuple[Mesh, Array]:
         cage.pin(cell, point)
     _fill_mouth(cage, sculpt)
     _fill_eye(cage, sculpt)
-    nostril = features.nostril_rings(cage.at(cages.NOSTRIL_BORDER))
+    nostril = features.nostril_rings(sculpt)
     ids = cages.add_rings(cage, "nostril", cages.NOSTRIL_BORDER, nostril, free=())
     cages.zip_ring(cage, ids[-1])
     ear = features.ear_rings(cage.at(cages.EAR_BORDER))
@@ -37,7 +37,7 @@ def build_cage(sculpt: Field) -> tuple[Mesh, Array]:
 def _pin_nose(cage: cages.Cage, sculpt: Field) -> None:
     for cell, (x, y) in features.NOSE_PINS.items():
         cage.pin(cell, cast(sculpt, [(x, y, 16.0)], (0, 0, -1))[0])
-    for cell, point in features.NOSTRIL_PINS.items():
+    for cell, point in features.COLUMELLA_PINS.items():
         cage.pin(cell, np.array(point))
 
 
@@ -72,9 +72,10 @@ def build_skin(sculpt: Field) -> Mesh:
     mesh, pinned = build_cage(sculpt)
     relax(mesh, ~pinned, sculpt, 40, 0.5)
     mesh = catmull_clark(mesh)
-    free = (mesh.attributes["pinned"] < 0.99) & _on_sculpt(mesh)
+    free = _on_sculpt(mesh)
     relax(mesh, free, sculpt, 16, 0.5)
     _soften_seams(mesh, free)
+    _soften_ears(mesh)
     _keep_lids_off_the_eye(mesh)
     seal_lips(mesh)
     mesh.vertices = symmetrize(mesh.vertices, mesh.mirror)
@@ -83,7 +84,9 @@ def build_skin(sculpt: Field) -> Mesh:
 
 def _on_sculpt(mesh: Mesh) -> Array:
     a = mesh.attributes
-    return np.asarray((a["mouth_ring"] < 2.0) & (a["eye_ring"] < 2.0) & (a["nostril_ring"] < 0.0) & (a["ear_ring"] < 0.0))
+    return np.asarray(
+        (a["mouth_ring"] < 2.0) & (a["eye_ring"] < 2.0) & (a["nostril_ring"] < 1.01) & (a["ear_ring"] < 0.0) & (a["row"] > 0.01)
+    )
 
 
 def _soften_seams(mesh: Mesh, free: Array) -> None:
@@ -92,6 +95,15 @@ def _soften_seams(mesh: Mesh, free: Array) -> None:
     for _ in range(3):
         for rate in (0.5, -0.52):
             mesh.vertices = np.where(free[:, None], mesh.vertices + rate * (laplacian @ mesh.vertices), mesh.vertices)
+
+
+def _soften_ears(mesh: Mesh) -> None:
+    """Round the folds of the ears and the rims of the nostrils a little."""
+    laplacian = uniform_laplacian(mesh.faces, len(mesh.vertices))
+    a = mesh.attributes
+    part = ((a["ear_ring"] > -0.6) | (a["nostril_ring"] > 1.4))[:, None]
+    for _ in range(2):
+        mesh.vertices = np.where(part, mesh.vertices + 0.35 * (laplacian @ mesh.vertices), mesh.vertices)
 
 
 def _keep_lids_off_the_eye(mesh: Mesh) -> None:
