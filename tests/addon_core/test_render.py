@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -283,9 +284,8 @@ def test_a_neck_key_on_one_component_gives_the_whole_rotation() -> None:
     clock = AudioClock(24.0, 0.0)
     rotation = np.array([[0.1, 0.5, -0.2]])
     curves = [c for c in whole_head() if c.channels != HEAD_ROTATION]
-    curves += [neck(0, [50.4], rotation), neck(1, [], rotation), neck(2, [], rotation)]
-    curves[-2] = curves[-3].__class__(**{**vars(curves[-2]), "evaluate": curves[-3].evaluate})
-    curves[-1] = curves[-3].__class__(**{**vars(curves[-1]), "evaluate": curves[-3].evaluate})
+    curves += [neck(0, [50.4], rotation), *(neck(axis, [], rotation) for axis in (1, 2))]
+    curves[-2:] = [replace(empty, evaluate=curves[-3].evaluate) for empty in curves[-2:]]
     plans = render(library_of(make_take(1, waves())), clock, given_of(curves), LIPS)
     for axis, name in enumerate(HEAD_ROTATION):
         plan = plans[name]
