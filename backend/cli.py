@@ -7,6 +7,7 @@ is written.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import sys
@@ -14,7 +15,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import click
 import typer
 
 from .errors import OptionsError, RetakeError
@@ -28,8 +28,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    no_args_is_help=True,
 )
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer gives this base no public name
 
 ModelOption = Annotated[
     Path | None, typer.Option("--model", metavar="FILE", help="Checkpoint to use instead of the one that ships.")
@@ -119,15 +119,12 @@ def run(arguments: Sequence[str]) -> int:
     """
     _mount_training()
     try:
-        code = app(list(arguments), prog_name="python -m backend", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        typer.echo(error.ctx.get_help() if error.ctx else "")
-        return 0
-    except click.ClickException as error:
-        return _refuse(error.format_message())
+        code = app(list(arguments) or ["--help"], prog_name="python -m backend", standalone_mode=False)
+    except _UsageError as error:
+        return _refuse(str(error))
     except RetakeError as error:
         return _refuse(str(error))
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         return 130
     return code if isinstance(code, int) else 0
 
@@ -141,6 +138,4 @@ def _mount_training() -> None:
     """Add the commands of the training, where its package is there (the extension's zip may leave it out)."""
     if importlib.util.find_spec(".training.commands", __package__) is None:
         return
-    from .training import commands
-
-    commands.mount(app)
+    importlib.import_module(".training.commands", __package__).mount(app)

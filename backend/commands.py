@@ -14,6 +14,7 @@ from .audio.features import count_frames
 from .errors import OptionsError
 from .keys_file import check_inside, read_keys
 from .monitor import Monitor
+from .pipelines.bending import bend_through
 from .pipelines.given import GivenValues
 from .pipelines.performance import Performance, PerformanceOptions
 from .protocol import MODEL_FPS
@@ -62,7 +63,9 @@ def _perform(session: Session, path: Path, given: GivenValues, options: Performa
             bar.total, bar.n = total, step
             bar.refresh()
 
-        return session.generate(path, given, replace(options, range_seconds=(0.0, last)), Monitor(report))
+        performance = session.generate(path, given, replace(options, range_seconds=(0.0, last)), Monitor(report))
+    bend_through(performance.channels, given)
+    return performance
 
 
 def _targets(generation: Generation) -> list[Path]:

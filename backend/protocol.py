@@ -208,7 +208,7 @@ def _read_up_to(stream: BinaryIO, count: int) -> bytearray:
     return data
 
 
-def _encode(message: Mapping[str, object], arrays: Mapping[str, NDArray[Any]]) -> bytes:
+def _encode(message: Mapping[str, object], arrays: Mapping[str, NDArray[Any]]) -> memoryview:
     try:
         text = json.dumps(dict(message), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
@@ -227,7 +227,7 @@ def _encode(message: Mapping[str, object], arrays: Mapping[str, NDArray[Any]]) -
         for name, array in members.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, array, allow_pickle=False)
-    return buffer.getvalue()
+    return buffer.getbuffer()
 
 
 def _decode(payload: bytearray) -> tuple[dict[str, Any], Arrays]:

@@ -3,7 +3,7 @@
 
 Two threads. The reader takes messages off stdin: cancelling and shutting down act at once, everything else queues;
 when stdin ends, the add-on's process is gone and this one ends too, mid-computation or not. The main thread says
-hello, imports what is heavy, then works through the queue. Everything is sent under one lock.
+hello, imports what is heavy, then works through the queue.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ class Server:
         self._requests: queue.Queue[tuple[dict[str, Any], Arrays]] = queue.Queue()
         self._pending: set[int] = set()
         self._cancelled: set[int] = set()
-        self._lock = threading.Lock()
+        self._state = threading.Lock()  # of the two sets; never held while anything blocks
+        self._writing = threading.Lock()  # of stdout
         self._handlers = {
             "describe": self._describe,
             "register_rig": self._register_rig,
@@ -81,7 +82,7 @@ class Server:
             raise ProtocolError("A request has no whole number as its id.")
         if message["type"] == "shutdown":
             _end(0)
-        with self._lock:
+        with self._state:
             if message["type"] != "cancel":
                 self._pending.add(request)
             elif message.get("target") in self._pending:
@@ -105,7 +106,7 @@ class Server:
             wrapped = RetakeError(f"The backend failed: {type(error).__name__}: {error}.", "Its log tells more.")
             self._send(error_message(request, wrapped))
         finally:
-            with self._lock:
+            with self._state:
                 self._pending.discard(request)
                 self._cancelled.discard(request)
 
@@ -165,7 +166,7 @@ class Server:
 
     def _send(self, message: Mapping[str, object], arrays: Arrays | None = None) -> None:
         try:
-            with self._lock:
+            with self._writing:
                 write_message(self._stdout, message, arrays)
         except OSError:  # the add-on's process is gone
             _end(0)

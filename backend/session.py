@@ -21,6 +21,7 @@ from .protocol import CHANNEL_NAMES, MODEL_FPS
 from .rigs import RigCache
 
 DEVICES = ("cpu",)  # the default model is made for it; bit-for-bit repeatability is promised there
+_MAX_THREADS = 4  # the networks are small: more threads only wait for each other, and Blender wants some
 
 
 class Session:
@@ -33,6 +34,7 @@ class Session:
             CheckpointError: The file is missing, damaged or not a Retake model.
         """
         torch.use_deterministic_algorithms(True)
+        torch.set_num_threads(min(torch.get_num_threads(), _MAX_THREADS))
         self.checkpoint = checkpoint
         self.models: Models = load_checkpoint(checkpoint)
         self.rigs = RigCache()

@@ -100,13 +100,13 @@ def _soundfile_blocks(path: Path) -> Iterator[_Block]:
         with soundfile.SoundFile(path) as file:
             rate = file.samplerate
             resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32") if rate != SAMPLE_RATE else None
-            read = 0
+            read, nothing = 0, np.zeros(0, np.float32)
             for block in file.blocks(_BLOCK, dtype="float32", always_2d=True):
                 _check_finite(block, path, read / rate)
                 mono = block.mean(axis=1, dtype=np.float32)
                 read += len(block)
                 yield _Block(resampler.resample_chunk(mono) if resampler else mono, 0.0)
-            tail = resampler.resample_chunk(np.zeros(0, np.float32), last=True) if resampler else mono[:0]
+            tail = resampler.resample_chunk(nothing, last=True) if resampler else nothing
             yield _Block(tail, read / rate)
     except (soundfile.SoundFileError, ValueError, RuntimeError) as error:
         raise AudioError(f"{path.name} is damaged and cannot be read ({error}).", _HINT) from error

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +21,10 @@ from ..protocol import CHANNEL_NAMES, MODEL_FPS, PARTS
 from .face import FACE_CHANNELS, FacePipeline
 from .given import GivenValues
 from .head import HEAD_CHANNELS, HeadPipeline
-from .motion import Motion, MotionPipeline, SamplingOptions
+from .motion import MotionPipeline, SamplingOptions
 
 MAX_TAKES = 64
+_MAX_BYTES = 900 << 20  # of all takes together: they cross the pipe in one message
 _FARTHEST = 600.0  # s a range may pass the ends of the recording
 
 
@@ -111,11 +113,15 @@ class PerformancePipeline:
             The takes.
 
         Raises:
-            OptionsError: An option is out of its range or names something unknown.
+            OptionsError: An option is out of its range or names something unknown, or the takes are too long.
             CancelledError: The request was cancelled.
         """
         options.check()
         start, stop = options.frames(features.seconds)
+        if len(options.seeds) * (stop - start) * len(CHANNEL_NAMES) * 4 > _MAX_BYTES:
+            raise OptionsError(
+                f"{len(options.seeds)} takes of {(stop - start) / MODEL_FPS:.0f} s are too much at once."
+            )
         channels = np.zeros((len(options.seeds), stop - start, len(CHANNEL_NAMES)), np.float32)
         given_raw = np.full((len(options.seeds), len(given)), np.nan, np.float32)
         stages = self._stages(options.parts)
@@ -124,11 +130,19 @@ class PerformancePipeline:
             cost = float(sum(parameter.numel() for parameter in pipeline.network.parameters()))
             monitor.expect(stage, jobs * options.sampling().num_inference_steps, cost)
         for stage, pipeline in stages.items():
+            columns, own = list(pipeline.columns), np.isin(given.channels, pipeline.columns)
             with monitor.timed(stage):
-                motion = self._run(stage, pipeline, features, given, options, monitor)
-            channels[:, :, list(pipeline.columns)] = motion.channels
-            own = np.isin(given.channels, pipeline.columns)
-            given_raw[:, own] = motion.given_raw[:, own]
+                motion = pipeline(
+                    features,
+                    self._models.style(options.style),
+                    given,
+                    options.seeds,
+                    (start, stop),
+                    options.sampling(),
+                    partial(monitor.advance, stage),
+                )
+            channels[:, :, columns], given_raw[:, own] = motion.channels, motion.given_raw[:, own]
+            del motion  # as large as the result
         self._fill_context(channels, given, start, stages)
         return Performance(channels, given_raw, start, features.seconds)
 
@@ -139,27 +153,6 @@ class PerformancePipeline:
         if "head" in parts:
             stages["head"] = self._head
         return stages
-
-    def _run(
-        self,
-        stage: str,
-        pipeline: MotionPipeline,
-        features: AudioFeatures,
-        given: GivenValues,
-        options: PerformanceOptions,
-        monitor: Monitor,
-    ) -> Motion:
-        style = self._models.style(options.style)
-        frames = options.frames(features.seconds)
-        return pipeline(
-            features,
-            style,
-            given,
-            options.seeds,
-            frames,
-            options.sampling(),
-            lambda windows: monitor.advance(stage, windows),
-        )
 
     def _fill_context(
         self, channels: NDArray[np.float32], given: GivenValues, start: int, stages: dict[str, MotionPipeline]

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fixed windows on absolute time, so that a take does not depend on the range that was asked for.
 
-The frames of a recording, with PADDING before and after, are cut into cores at the multiples of CORE. Each core is
-computed with MARGIN frames of context on either side, trimmed at the padded ends, and neighbours are crossfaded over
-FADE frames around their boundary. Whenever a range touches a window, the window is computed whole: what it contains
-depends on the recording and its index alone. Beyond the padded ends further cores of silence follow.
+The frames of a recording, with PADDING before and after, are cut into cores of about CORE frames, in a way that its
+length alone determines. Each core is computed with MARGIN frames of context on either side, trimmed at the padded
+ends, and neighbours are crossfaded over FADE frames around their boundary. Whenever a range touches a window, the
+window is computed whole: what it contains depends on the recording and its index alone. Beyond the padded ends
+further cores of silence follow.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 CORE = 240
-MARGIN = 48  # a multiple of the networks' strides, so that all windows are in phase
-FADE = 32
-PADDING = 48
+MARGIN = 48
+FADE = 16
+PADDING = 40  # the usual range, 1 s past the ends, stays clear of the fade around them
+_PHASE = 16  # windows start at multiples of it: they see the networks' strides in the same phase
 
 
 @dataclass(frozen=True)
@@ -51,13 +53,20 @@ def windows_for(frame_count: int, start: int, stop: int) -> list[Window]:
         The windows in order.
     """
     first, last = -PADDING, frame_count + PADDING
-    inner = [first, *(CORE * index for index in range(1, -(-frame_count // CORE))), last]
+    inner = [first, *_cuts(frame_count), last]
     before = [first - CORE * index for index in range(_cores_beyond(first - start), 0, -1)]
     after = [last + CORE * index for index in range(1, _cores_beyond(stop - last) + 1)]
     boundaries = before + inner + after
     windows = (_window(core_start, core_stop, first, last) for core_start, core_stop in pairwise(boundaries))
     reach = FADE // 2
     return [one for one in windows if one.core_start - reach < stop and start < one.core_stop + reach]
+
+
+def _cuts(frame_count: int) -> list[int]:
+    """Boundaries of the cores inside a recording, equally far apart except for the last core."""
+    count = max(1, round(frame_count / CORE))
+    spacing = _PHASE * round(frame_count / count / _PHASE)
+    return [spacing * index for index in range(1, count)]
 
 
 def _cores_beyond(frames: int) -> int:
@@ -70,7 +79,7 @@ def _window(core_start: int, core_stop: int, first: int, last: int) -> Window:
     start, stop = core_start - MARGIN, core_stop + MARGIN
     if core_start >= first and core_stop <= last:
         # FADE / 2 frames past a padded end are kept, where the silence beyond fades in
-        start, stop = max(start, first - MARGIN // 3), min(stop, last + MARGIN // 3)
+        start, stop = max(start, first - FADE // 2), min(stop, last + FADE // 2)
     return Window(start, stop, core_start, core_stop)
 
 
