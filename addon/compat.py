@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What differs between Blender's versions, found by feature tests. No other module knows a version.
+
+* Actions: one list of curves (up to 4.3), slots with channelbags (from 4.4, the only way from 5.0).
+* Sequencer: `sequences` (up to 4.3), `strips` (from 4.4); strip times were renamed in 5.2.
+* Sound: a bpy module can be built without Audaspace.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+
+
+def has_audio() -> bool:
+    """Whether this Blender can load sounds; the bpy 4.2 module of PyPI cannot."""
+    return bool(bpy.app.build_options.audaspace)
+
+
+# Actions
+
+
+def fcurves_of(owner: bpy.types.ID) -> Any | None:
+    """Curves of the action and slot assigned to a datablock; None where there is none yet."""
+    data = owner.animation_data
+    if data is None or data.action is None:
+        return None
+    if not hasattr(data, "action_slot"):
+        return data.action.fcurves
+    bag = _channelbag(data.action, data.action_slot, ensure=False) if data.action_slot else None
+    return bag.fcurves if bag else None
+
+
+def ensure_fcurves(owner: bpy.types.ID, name: str) -> tuple[Any, bool]:
+    """Curves of the action and slot assigned to a datablock; what is missing is made and assigned.
+
+    Args:
+        owner: Datablock that is animated.
+        name: Name for an action that has to be made.
+
+    Returns:
+        The curves, and whether an action was made.
+    """
+    data = owner.animation_data or owner.animation_data_create()
+    made = data.action is None
+    if made:
+        data.action = bpy.data.actions.new(name)
+    if not hasattr(data, "action_slot"):
+        return data.action.fcurves, made
+    if data.action_slot is None:
+        data.action_slot = _suitable_slot(data, owner)
+    return _channelbag(data.action, data.action_slot, ensure=True).fcurves, made
+
+
+def share_action(owner: bpy.types.ID, action: bpy.types.Action) -> bool:
+    """Give a datablock without an action its own slot in another's action.
+
+    Returns:
+        False where actions have no slots: every datablock needs an action of its own there.
+    """
+    data = owner.animation_data or owner.animation_data_create()
+    if not hasattr(data, "action_slot"):
+        return False
+    data.action = action
+    data.action_slot = action.slots.new(owner.id_type, owner.name)
+    return True
+
+
+def _suitable_slot(data: Any, owner: bpy.types.ID) -> Any:
+    """Slot of the assigned action that this datablock should use, made where the action has none for it."""
+    suitable = list(data.action_suitable_slots)
+    return suitable[0] if len(suitable) == 1 else data.action.slots.new(owner.id_type, owner.name)
+
+
+def _channelbag(action: bpy.types.Action, slot: Any, ensure: bool) -> Any | None:
+    """Curves of a slot in an action's first layer."""
+    if ensure and not action.layers:
+        action.layers.new("Layer")
+    for layer in action.layers:
+        if ensure and not layer.strips:
+            layer.strips.new(type="KEYFRAME")
+        for strip in layer.strips:
+            if strip.type == "KEYFRAME":
+                return strip.channelbag(slot, ensure=True) if ensure else strip.channelbag(slot)
+    return None
+
+
+def new_fcurve(owner: bpy.types.ID, fcurves: Any, data_path: str, index: int, group: str) -> Any:
+    """Make a curve, in a group of that name where the version lets us name one."""
+    names = fcurves.bl_rna.functions["new"].parameters.keys()
+    keyword = next((word for word in ("group_name", "action_group") if word in names), None)
+    extra = {keyword: group} if keyword and group else {}
+    return fcurves.new(data_path, index=index, **extra)
+
+
+def slot_name(owner: bpy.types.ID) -> str:
+    """Identifier of the assigned slot; empty where there is none or actions have no slots."""
+    slot = getattr(owner.animation_data, "action_slot", None) if owner.animation_data else None
+    return slot.identifier if slot else ""
+
+
+def is_curve_free(action: bpy.types.Action) -> bool:
+    """Whether an action animates nothing at all, in any slot."""
+    if not hasattr(action, "layers"):
+        return not len(action.fcurves)
+    return not any(len(bag.fcurves) for layer in action.layers for strip in layer.strips for bag in strip.channelbags)
+
+
+# Sequencer
+
+
+def sequencer_strips(scene: bpy.types.Scene, create: bool = False) -> Any:
+    """Top-level strips of a scene's sequencer; an empty tuple where there is no sequencer and none is made."""
+    editor = scene.sequence_editor or (scene.sequence_editor_create() if create else None)
+    if editor is None:
+        return ()
+    return editor.strips if hasattr(editor, "strips") else editor.sequences
+
+
+def _first(strip: Any, names: tuple[str, str]) -> float:
+    """Value of the newer of two names of one property (the older is deprecated where both exist)."""
+    return float(getattr(strip, names[0] if hasattr(strip, names[0]) else names[1]))
+
+
+def strip_content_start(strip: Any) -> float:
+    """Frame at which the untrimmed recording of a sound strip starts."""
+    start = _first(strip, ("content_start", "frame_start"))
+    return start - _first(strip, ("content_trim_start", "animation_offset_start"))
+
+
+def strip_edges(strip: Any) -> tuple[float, float]:
+    """First frame at which a strip is heard, and the frame at which it ends."""
+    return _first(strip, ("left_handle", "frame_final_start")), _first(strip, ("right_handle", "frame_final_end"))
+
+
+def strip_sound_offset(strip: Any) -> float:
+    """Seconds by which the sound starts later inside its strip; 0 where the version has no such thing."""
+    return float(getattr(strip, "sound_offset", 0.0))
+
+
+def strip_is_retimed(strip: Any) -> bool:
+    """Whether a strip plays at another speed than it was recorded."""
+    return len(getattr(strip, "retiming_keys", ())) > 0

@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the scene to a request and from a result to the scene, without any Blender operator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+import numpy as np
+
+from ...backend.errors import InputError
+from ...backend.protocol import PARTS
+from ..core import ranges
+from ..core.channels import channels_of
+from ..core.client import Result, Rig
+from ..core.findings import FindingKind
+from ..core.given import Given, check_free, collect
+from ..core.keys import Choice, KeyState, classify, decide
+from ..core.render import render
+from ..core.request import RequestValues, request_values
+from ..core.takes import Settings
+from ..core.timing import Span
+from ..scene import audio, rig, state
+from ..scene.shot import Recording, Shot, default_parts, neck_is_animated, recording_of
+from ..scene.snapshot import Snapshot, in_scene_frames, read_snapshot
+from ..scene.targets import selected_frames
+from ..scene.writer import Books, clear_plans, write_plans
+
+
+class RangeChoice(Enum):
+    """Ranges an animator can choose: those of the core, and the range of the take that is updated."""
+
+    NEIGHBOURS = "NEIGHBOURS"
+    SELECTED = "SELECTED"
+    PHRASE = "PHRASE"
+    PREVIEW = "PREVIEW"
+    AUDIO = "AUDIO"
+    TAKE = "TAKE"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What an animator asks for.
+
+    Attributes:
+        parts: Parts to generate; None for the usual ones.
+        range_choice: Which range.
+        settings: Guidance, steps, scheduler, style.
+        corrected: What to do with reshaped, shifted and scaled generated keys.
+        bakes: KEEP or REDO (replace) for bakes.
+    """
+
+    parts: tuple[str, ...] | None = None
+    range_choice: RangeChoice = RangeChoice.AUDIO
+    settings: Settings = field(default_factory=Settings)
+    corrected: Choice = Choice.KEEP
+    bakes: Choice = Choice.KEEP
+
+
+@dataclass(frozen=True)
+class Order:
+    """A generation that is ready to be sent.
+
+    Attributes:
+        head_uid: Record of the head it is for.
+        takes: Takes to update, in the order of `seeds`; empty for new ones.
+        seeds: One a take.
+        parts: Parts to generate.
+        span: Range, s.
+        recording: The recording.
+        rig: The head.
+        given: Given values.
+        options: What was asked.
+        notices: What the animator should know.
+    """
+
+    head_uid: str
+    takes: tuple[int, ...]
+    seeds: tuple[int, ...]
+    parts: tuple[str, ...]
+    span: Span
+    recording: Recording
+    rig: Rig
+    given: RequestValues
+    options: Options
+    notices: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The scene as it stands, classified."""
+
+    snapshot: Snapshot
+    keys: KeyState
+    given: Given
+    books: Books
+
+
+def read(shot: Shot, options: Options, frames: Span, recording: Recording) -> Reading:
+    """Read and classify the curves of a shot; also before every write.
+
+    Args:
+        shot: The shot.
+        options: The animator's choices about corrected keys and bakes.
+        frames: Range in scene frames.
+        recording: For the times of locked spans.
+    """
+    notes, ledger = state.load_notes(shot.record), state.load_ledger(shot.record)
+    locked = [recording.clock.frame_span(Span(*span)) for span in notes.locked]
+    snapshot = read_snapshot(shot, locked)
+    keys = classify(snapshot.curves, in_scene_frames(ledger, shot), frames)
+    answers = {
+        number: options.bakes if finding.kind is FindingKind.BAKE else options.corrected
+        for number, finding in enumerate(keys.findings)
+    }
+    keys = decide(keys, answers)
+    return Reading(snapshot, keys, collect(keys), Books(state.load_library(shot.record), ledger, notes))
+
+
+def new_takes(shot: Shot, options: Options, count: int, seed: int | None) -> Order:
+    """Order of new takes.
+
+    Args:
+        shot: The shot.
+        options: What was asked.
+        count: How many takes.
+        seed: Seed of the first; None draws seeds that no take has.
+
+    Raises:
+        InputError: The range or the parts cannot be generated; the sentence says why.
+    """
+    recording = recording_of(shot)
+    parts = _parts(shot, options)
+    library = state.load_library(shot.record)
+    span, reading = _range(shot, options, recording, None)
+    first = seed if seed is not None else 1 + max((take.seed for take in library.takes.values()), default=-1)
+    context = [entry.span for entry in library.comp if entry.part in parts]
+    seeds = tuple(range(first, first + count))
+    return _order(shot, options, recording, reading, (), seeds, parts, span, context)
+
+
+def update_takes(shot: Shot, options: Options, takes: Sequence[int]) -> Order:
+    """Order to let existing takes follow changed keys, their seeds staying.
+
+    Args:
+        shot: The shot.
+        options: What was asked.
+        takes: Ids; all have the range and parts of the first.
+
+    Raises:
+        InputError: A take is unknown or pinned, or the range cannot be generated.
+    """
+    recording = recording_of(shot)
+    library = state.load_library(shot.record)
+    chosen = [library.take(number) for number in takes]
+    pinned = next((take for take in chosen if take.pinned), None)
+    if pinned is not None:
+        raise InputError(f"{pinned.name} is pinned.", "Unpin it, or make new takes.")
+    parts = tuple(part for part in chosen[0].parts if options.parts is None or part in options.parts)
+    if not parts:
+        raise InputError(f"{chosen[0].name} has none of the chosen parts.", f"It has {', '.join(chosen[0].parts)}.")
+    span, reading = _range(shot, options, recording, chosen[0].span)
+    context = [entry.span for entry in library.comp if entry.part in parts and entry.take not in takes]
+    seeds = tuple(take.seed for take in chosen)
+    return _order(shot, options, recording, reading, tuple(takes), seeds, parts, span, context)
+
+
+def _order(
+    shot: Shot,
+    options: Options,
+    recording: Recording,
+    reading: Reading,
+    takes: tuple[int, ...],
+    seeds: tuple[int, ...],
+    parts: tuple[str, ...],
+    span: Span,
+    context: Sequence[Span],
+) -> Order:
+    """Check that something is free and gather the request."""
+    check_free(reading.given, channels_of(parts), recording.clock.frame_span(span))
+    values = request_values(reading.given, recording.clock, span, parts, context)
+    notices = (*_notices(shot, options, reading, parts),)
+    uid = shot.record.uid
+    return Order(uid, takes, seeds, parts, span, recording, rig.build_rig(shot), values, options, notices)
+
+
+def _parts(shot: Shot, options: Options) -> tuple[str, ...]:
+    """Parts to generate, in their usual order."""
+    wanted = default_parts(shot) if options.parts is None else options.parts
+    parts = tuple(part for part in PARTS if part in wanted and part in shot.parts)
+    if not parts:
+        raise InputError(f"'{shot.head.name}' has no channel of the chosen parts.", f"It has {', '.join(shot.parts)}.")
+    return parts
+
+
+def _range(shot: Shot, options: Options, recording: Recording, take: Span | None) -> tuple[Span, Reading]:
+    """The range in seconds, and the scene read for it."""
+    whole = _whole(recording)
+    reading = read(shot, options, recording.clock.frame_span(whole), recording)
+    span = _choose_range(shot, options.range_choice, recording, reading.given, take, whole)
+    if recording.clock.frame_span(span).length < 1.0:
+        raise InputError("The range is shorter than a frame.", "Choose a longer one.")
+    return span, read(shot, options, recording.clock.frame_span(span), recording)
+
+
+def _choose_range(
+    shot: Shot, choice: RangeChoice, recording: Recording, given: Given, take: Span | None, whole: Span
+) -> Span:
+    """The range that a choice means."""
+    scene, clock = shot.scene, recording.clock
+    playhead = scene.frame_current + scene.frame_subframe
+    if choice is RangeChoice.TAKE:
+        return take if take is not None else whole
+    if choice is RangeChoice.NEIGHBOURS:
+        return ranges.between_neighbours(given, clock, playhead, recording.seconds)
+    if choice is RangeChoice.SELECTED:
+        return ranges.selected_keys(selected_frames(shot.targets, shot.shifts), clock)
+    if choice is RangeChoice.PREVIEW:
+        if not scene.use_preview_range:
+            raise InputError("The scene has no preview range.", "Set one in the Timeline, or choose another range.")
+        return ranges.preview(scene.frame_preview_start, scene.frame_preview_end, clock)
+    if choice is RangeChoice.PHRASE:
+        pauses = ranges.find_pauses(audio.read_samples(recording.path), audio.ANALYSIS_RATE)
+        return ranges.phrase_at(pauses, clock, playhead, recording.seconds)
+    return whole
+
+
+def _whole(recording: Recording) -> Span:
+    """What is heard of the recording, with the silence beside it where the strip is not trimmed."""
+    whole, frame = ranges.whole_audio(recording.seconds), 1.0 / recording.clock.fps
+    start = recording.heard.start if recording.heard.start > frame else whole.start
+    end = recording.heard.end if recording.heard.end < recording.seconds - frame else whole.end
+    return Span(start, end)
+
+
+def _notices(shot: Shot, options: Options, reading: Reading, parts: Sequence[str]) -> list[str]:
+    """Sentences about what is found, left out or not written."""
+    found = [finding.sentence for finding in reading.keys.findings]
+    mapped = [reading.given.channels[name] for name in channels_of(parts) if name in reading.given.channels]
+    by_obstacle: dict[str, list[str]] = {}
+    for channel in mapped:
+        if channel.obstacle:
+            by_obstacle.setdefault(channel.obstacle, []).append(channel.channel)
+    found += [f"Not written because of a {reason}: {', '.join(names)}." for reason, names in by_obstacle.items()]
+    if options.parts is None and "head" not in parts and neck_is_animated(shot):
+        found.append("The head is left out because its bones are animated already.")
+    return found
+
+
+def receive(shot: Shot, order: Order, result: Result) -> list[str]:
+    """Put a result into the library and show it.
+
+    Args:
+        shot: The shot, found anew.
+        order: What was asked.
+        result: What came.
+
+    Returns:
+        Sentences for the animator.
+    """
+    recording = recording_of(shot)
+    frames = recording.clock.frame_span(order.span)
+    reading = read(shot, order.options, frames, recording)
+    library = reading.books.library
+    if order.takes:
+        library.update_result(order.takes, result.message, result.arrays, order.parts, order.span, order.given)
+        shown = reading.books.notes.shown if reading.books.notes.shown in order.takes else order.takes[0]
+    else:
+        settings = order.options.settings
+        ids = library.add_result(result.message, result.arrays, order.parts, order.span, order.given, settings)
+        shown = ids[0]
+    library.show(shown, order.parts, order.span)
+    reading.books.notes.shown = shown
+    _write(shot, reading, recording, order.parts, frames, order.options)
+    return [*order.notices, *reached_limits(shot)]
+
+
+def show_take(shot: Shot, take: int, options: Options) -> None:
+    """Let a take play in its parts and range.
+
+    Raises:
+        InputError: There is no such take.
+    """
+    recording = recording_of(shot)
+    span = state.load_library(shot.record).take(take).span
+    frames = recording.clock.frame_span(span)
+    reading = read(shot, options, frames, recording)
+    library = reading.books.library
+    library.show(take)
+    reading.books.notes.shown = take
+    _write(shot, reading, recording, library.take(take).parts, frames, options)
+
+
+def show_original(shot: Shot) -> None:
+    """Take 0: our keys go, the animator's stand as they did."""
+    recording = recording_of(shot)
+    reading = read(shot, Options(), recording.clock.frame_span(_whole(recording)), recording)
+    reading.books.library.comp.clear()
+    reading.books.notes.shown = 0
+    clear_plans(reading.snapshot, reading.keys, reading.books)
+    save(shot, reading.books)
+
+
+def _write(
+    shot: Shot, reading: Reading, recording: Recording, parts: Sequence[str], frames: Span, options: Options
+) -> None:
+    """Render the comp within some frames and write it; first anew everywhere if the audio moved since the last write."""
+    clock = (recording.clock.fps, recording.clock.start_frame)
+    books = reading.books
+    moved = books.notes.clock is not None and not np.allclose(books.notes.clock, clock, rtol=0.0, atol=1e-4)
+    if moved:
+        clear_plans(reading.snapshot, reading.keys, books)
+        save(shot, books)
+        reading = read(shot, options, frames, recording)
+        reading.books.library.comp[:], books = books.library.comp, reading.books
+    lips = rig.lip_model(shot)
+    limit = None if moved else frames
+    plans = render(books.library, recording.clock, reading.given, lips, None if moved else parts, limit)
+    write_plans(reading.snapshot, reading.keys, plans, books)
+    books.notes.clock = clock
+    save(shot, books)
+
+
+def save(shot: Shot, books: Books) -> None:
+    """Store takes, ledger and notes in the scene."""
+    record = shot.record
+    state.save_library(record, books.library)
+    state.save_ledger(record, books.ledger)
+    state.save_notes(record, books.notes)
+
+
+def reached_limits(shot: Shot) -> list[str]:
+    """A sentence that names the shape keys whose keys pass their slider's limits, where Blender clamps them."""
+    blocks = shot.head.data.shape_keys.key_blocks
+    passed = []
+    for target in shot.targets:
+        block, fcurve = blocks.get(target.channels[0]), target.fcurve
+        if block is None or fcurve is None or not len(fcurve.keyframe_points):
+            continue
+        co = np.empty(2 * len(fcurve.keyframe_points), np.float32)
+        fcurve.keyframe_points.foreach_get("co", co)
+        if co[1::2].max() > block.slider_max + 1e-6 or co[1::2].min() < block.slider_min - 1e-6:
+            passed.append(block.name)
+    return [f"These shape keys reach their slider limits: {', '.join(passed)}."] if passed else []
+
+

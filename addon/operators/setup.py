@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Operators that set up a shot: the built-in head, the recording."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+
+from .. import compat
+from ..core.timing import AudioClock
+from ..scene import audio, state
+from ..scene.built_in_head import add_head, read_head_file
+from .common import Context, Outcome, current_shot, refuse, reporting, why_no_head
+
+
+class RETAKE_OT_add_head(bpy.types.Operator):
+    """Add the built-in head: mesh, 52 shape keys, armature with five bones"""
+
+    bl_idname = "retake.add_head"
+    bl_label = "Add Head"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        """Only in Object Mode: the armature is edited for a moment."""
+        return refuse(cls, "" if context.mode == "OBJECT" else "Switch to Object Mode first")
+
+    def execute(self, context: Context) -> Outcome:
+        """Add it."""
+
+        def work() -> None:
+            file = read_head_file()
+            head = add_head(context.scene, context.view_layer, file)
+            head.data["retake_lip_pairs"] = file.lip_pairs.ravel().tolist()
+            state.ensure_record(context.scene, head)
+
+        return reporting(self, work)
+
+
+class RETAKE_OT_import_audio(bpy.types.Operator):
+    """Place a recording in the sequencer, in sync, and direct the head by it"""
+
+    bl_idname = "retake.import_audio"
+    bl_label = "Import Audio"
+    bl_options = {"REGISTER", "UNDO"}
+
+    filepath: bpy.props.StringProperty(subtype="FILE_PATH", name="Recording")  # type: ignore[valid-type]
+    filter_glob: bpy.props.StringProperty(  # type: ignore[valid-type]
+        default="*.wav;*.flac;*.mp3;*.ogg;*.m4a;*.aac;*.aif;*.aiff;*.mp4;*.mov", options={"HIDDEN"}
+    )
+    frame: bpy.props.IntProperty(  # type: ignore[valid-type]
+        name="Frame", description="Where the recording starts; the scene's first frame unless set"
+    )
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        """A recording belongs to a head."""
+        return refuse(cls, why_no_head(context))
+
+    def invoke(self, context: Context, event: bpy.types.Event) -> Outcome:
+        """Ask for the file."""
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context: Context) -> Outcome:
+        """Place it."""
+        return reporting(self, lambda: self._import(context))
+
+    def _import(self, context: Context) -> list[str]:
+        scene, shot = context.scene, current_shot(context)
+        path = Path(bpy.path.abspath(self.filepath))
+        seconds = audio.check_recording(path)
+        frame = self.frame if self.properties.is_property_set("frame") else scene.frame_start
+        may_fit = not audio.scene_has_animation(scene)
+        record = shot.record
+        if compat.has_audio():
+            old = audio.find_strip(scene, record.uid)
+            if old is not None:
+                compat.sequencer_strips(scene).remove(old)
+            audio.add_strip(scene, path, frame, record.uid)
+        record.audio_path, record.audio_frame = str(path), frame
+        if may_fit:
+            clock = AudioClock.of_strip(scene.render.fps, scene.render.fps_base, frame)
+            audio.fit_scene_range(scene, clock, seconds)
+        return [] if compat.has_audio() else ["This Blender has no sound: the recording drives the head but is not heard."]
+
+
+CLASSES = (RETAKE_OT_add_head, RETAKE_OT_import_audio)
+
+

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Operators on takes: show, original, pin, rename, delete, recover, and locked spans."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import bpy
+
+from ...backend.errors import InputError
+from ..core.library import Library
+from ..scene import state
+from ..scene.shot import Shot, recording_of
+from . import direct
+from .common import Context, Outcome, current_shot, record_in, refuse, reporting, why_no_head, why_no_takes
+
+
+class TakeOperator:
+    """A take by its number, and a change to the library alone."""
+
+    take: bpy.props.IntProperty(name="Take", min=1, description="Its number")  # type: ignore[valid-type]
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        """There is a take."""
+        return refuse(cls, why_no_takes(context))
+
+
+def change_library(shot: Shot, change: Callable[[Library], object]) -> None:
+    """Change the takes of a shot and store them; a change that fails leaves them as they were."""
+    record = shot.record
+    library = state.load_library(record)
+    try:
+        change(library)
+    except InputError:
+        state.forget_decoded(record)
+        raise
+    state.save_library(record, library)
+
+
+class RETAKE_OT_show_take(TakeOperator, bpy.types.Operator):
+    """Let this take play: only generated keys are rewritten"""
+
+    bl_idname = "retake.show_take"
+    bl_label = "Show Take"
+    bl_options = {"REGISTER", "UNDO_GROUPED"}
+
+    def execute(self, context: Context) -> Outcome:
+        """Show it."""
+        return reporting(self, lambda: direct.show_take(current_shot(context), self.take, direct.Options()))
+
+
+class RETAKE_OT_show_original(bpy.types.Operator):
+    """Take 0: what was there before the first take"""
+
+    bl_idname = "retake.show_original"
+    bl_label = "Original"
+    bl_options = {"REGISTER", "UNDO_GROUPED"}
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        """There is a take."""
+        return refuse(cls, why_no_takes(context))
+
+    def execute(self, context: Context) -> Outcome:
+        """Take our keys off."""
+        return reporting(self, lambda: direct.show_original(current_shot(context)))
+
+
+class RETAKE_OT_pin_take(TakeOperator, bpy.types.Operator):
+    """A pinned take is never overwritten or deleted"""
+
+    bl_idname = "retake.pin_take"
+    bl_label = "Pin Take"
+    bl_options = {"REGISTER", "UNDO"}
+
+    pinned: bpy.props.BoolProperty(name="Pinned", default=True)  # type: ignore[valid-type]
+
+    def execute(self, context: Context) -> Outcome:
+        """Pin or release it."""
+        shot = current_shot
+        return reporting(
+            self, lambda: change_library(shot(context), lambda library: library.pin(self.take, self.pinned))
+        )
+
+
+class RETAKE_OT_rename_take(TakeOperator, bpy.types.Operator):
+    """Give the take another name"""
+
+    bl_idname = "retake.rename_take"
+    bl_label = "Rename Take"
+    bl_options = {"REGISTER", "UNDO"}
+
+    name: bpy.props.StringProperty(name="Name")  # type: ignore[valid-type]
+
+    def invoke(self, context: Context, event: bpy.types.Event) -> Outcome:
+        """Ask for the name."""
+        return context.window_manager.invoke_props_dialog(self)
+
+    def execute(self, context: Context) -> Outcome:
+        """Rename it."""
+        return reporting(
+            self, lambda: change_library(current_shot(context), lambda library: library.rename(self.take, self.name))
+        )
+
+
+class RETAKE_OT_delete_take(TakeOperator, bpy.types.Operator):
+    """Delete the take; until Blender closes it can be recovered"""
+
+    bl_idname = "retake.delete_take"
+    bl_label = "Delete Take"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context: Context) -> Outcome:
+        """Delete it."""
+        return reporting(self, lambda: change_library(current_shot(context), lambda library: library.delete(self.take)))
+
+
+class RETAKE_OT_recover_takes(bpy.types.Operator):
+    """Bring back takes that were deleted or undone since Blender started"""
+
+    bl_idname = "retake.recover_takes"
+    bl_label = "Recover Takes"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        """There is a lost take."""
+        record = record_in(context)
+        lost = record is not None and bool(state.lost_takes(record))
+        return refuse(cls, why_no_head(context) or ("" if lost else "No take was deleted or undone"))
+
+    def execute(self, context: Context) -> Outcome:
+        """Bring back all of them."""
+
+        def work() -> None:
+            shot = current_shot(context)
+            lost = state.lost_takes(shot.record)
+            change_library(shot, lambda library: [bring_back(library, take) for take in lost])
+
+        return reporting(self, work)
+
+
+def bring_back(library: Library, take: state.Take) -> None:
+    """Put a lost take back, under its old number where that is free."""
+    number = take.id if take.id not in library.takes else library.next_id
+    library.deleted[number] = replace(take, id=number)
+    library.recover(number)
+    library.next_id = max(library.next_id, number + 1)
+
+
+class RETAKE_OT_lock_span(bpy.types.Operator):
+    """Lock what plays between two frames: it is given, and no take changes it"""
+
+    bl_idname = "retake.lock_span"
+    bl_label = "Lock Span"
+    bl_options = {"REGISTER", "UNDO"}
+
+    frame_start: bpy.props.IntProperty(name="Start")  # type: ignore[valid-type]
+    frame_end: bpy.props.IntProperty(name="End")  # type: ignore[valid-type]
+    unlock: bpy.props.BoolProperty(name="Unlock", description="Release locked spans that touch it instead")  # type: ignore[valid-type]
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        """There is a head."""
+        return refuse(cls, why_no_head(context))
+
+    def execute(self, context: Context) -> Outcome:
+        """Lock or release."""
+
+        def work() -> None:
+            shot = current_shot(context)
+            clock, notes = recording_of(shot).clock, state.load_notes(shot.record)
+            span = clock.second_span(direct.Span(self.frame_start, self.frame_end))
+            if self.unlock:
+                notes.locked = [(a, b) for a, b in notes.locked if b < span.start or a > span.end]
+            else:
+                notes.locked.append((span.start, span.end))
+            state.save_notes(shot.record, notes)
+
+        return reporting(self, work)
+
+
+CLASSES = (
+    RETAKE_OT_show_take,
+    RETAKE_OT_show_original,
+    RETAKE_OT_pin_take,
+    RETAKE_OT_rename_take,
+    RETAKE_OT_delete_take,
+    RETAKE_OT_recover_takes,
+    RETAKE_OT_lock_span,
+)

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Registers everything with Blender, and takes it all away again."""
+
+from __future__ import annotations
+
+import bpy
+
+from .operators import generate, session, setup, takes
+from .scene import state
+from .ui import panel, preferences
+
+CLASSES = (
+    *state.CLASSES,
+    *preferences.CLASSES,
+    *setup.CLASSES,
+    *generate.CLASSES,
+    *takes.CLASSES,
+    *panel.CLASSES,
+)
+
+
+def register() -> None:
+    """Register classes, and Retake's record on the scene."""
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    bpy.types.Scene.retake = bpy.props.PointerProperty(type=state.RETAKE_PG_scene)
+
+
+def unregister() -> None:
+    """End the backend and take everything away."""
+    session.close()
+    del bpy.types.Scene.retake
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

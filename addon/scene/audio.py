@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The recording: its sound strip, its length, its place in time.
+
+A Blender without sound (the bpy 4.2 module of PyPI) has no strips to play: the path and the frame of audio time 0 are
+kept with the head instead, and lengths come from the headers of WAV and FLAC files.
+"""
+
+from __future__ import annotations
+
+import wave
+from pathlib import Path
+from typing import Any
+
+import bpy
+import numpy as np
+from numpy.typing import NDArray
+
+from ...backend.errors import AudioError
+from .. import compat
+from ..core.timing import AudioClock, Span
+
+STRIP_MARK = "retake_audio"
+ANALYSIS_RATE = 8000  # Hz, enough to find pauses
+
+
+def check_recording(path: Path) -> float:
+    """Length of a recording in seconds.
+
+    Raises:
+        AudioError: The file is missing, unreadable or holds no sound.
+    """
+    if not path.is_file():
+        raise AudioError(f"There is no recording at '{path}'.", "Choose an audio file that exists.")
+    if not path.stat().st_size:
+        raise AudioError(f"The recording '{path.name}' is empty.", "Choose another file.")
+    seconds = _length_by_audaspace(path) if compat.has_audio() else _length_by_header(path)
+    if seconds <= 0.0:
+        raise AudioError(f"The recording '{path.name}' holds no sound.", "Choose another file.")
+    return seconds
+
+
+def _length_by_audaspace(path: Path) -> float:
+    """Length as Blender's own sound library tells."""
+    import aud
+
+    try:
+        sound = aud.Sound(str(path))
+        rate = float(sound.specs[0])
+        return float(sound.length) / rate if rate > 0.0 else 0.0
+    except (aud.error, OSError) as error:
+        raise AudioError(f"'{path.name}' cannot be read as audio.", "Choose a sound file, e.g. WAV or FLAC.") from error
+
+
+def _length_by_header(path: Path) -> float:
+    """Length from the header of a WAV or FLAC file."""
+    data = path.read_bytes()[:42]
+    try:
+        if data[:4] == b"fLaC":
+            packed = int.from_bytes(data[18:26], "big")
+            return (packed & ((1 << 36) - 1)) / (packed >> 44)
+        with wave.open(str(path), "rb") as file:
+            return file.getnframes() / file.getframerate()
+    except (wave.Error, EOFError, ZeroDivisionError) as error:
+        raise AudioError(
+            f"'{path.name}' cannot be read as audio by this Blender, which has no sound.", "Use a WAV or FLAC file."
+        ) from error
+
+
+def read_samples(path: Path) -> NDArray[np.float32]:
+    """Samples (S,) of a recording at ANALYSIS_RATE, mono, to find pauses.
+
+    Raises:
+        AudioError: This Blender has no sound.
+    """
+    if not compat.has_audio():
+        raise AudioError("This Blender has no sound, so pauses cannot be found.", "Choose another range.")
+    import aud
+
+    sound = aud.Sound(str(path)).rechannel(1).resample(ANALYSIS_RATE, aud.RESAMPLE_QUALITY_LOW)
+    return np.asarray(sound.data(), np.float32).reshape(-1)
+
+
+def add_strip(scene: bpy.types.Scene, path: Path, frame: int, mark: str) -> Any:
+    """Put a recording on a free sequencer channel, playing in sync.
+
+    Args:
+        scene: Scene that plays it; its frame rate stays.
+        path: The recording, checked before.
+        frame: Frame of audio time 0.
+        mark: Written on the strip, so that it is found again whatever its name.
+    """
+    strips = compat.sequencer_strips(scene, create=True)
+    channel = 1 + max((strip.channel for strip in strips), default=0)
+    strip = strips.new_sound(name=path.stem[:60], filepath=str(path), channel=channel, frame_start=frame)
+    strip[STRIP_MARK] = mark
+    strip.show_waveform = True
+    scene.sync_mode = "AUDIO_SYNC"
+    scene.use_audio = True
+    return strip
+
+
+def find_strip(scene: bpy.types.Scene, mark: str) -> Any | None:
+    """The strip that carries a mark, None where it was deleted or never made."""
+    return next((strip for strip in compat.sequencer_strips(scene) if strip.get(STRIP_MARK) == mark), None)
+
+
+def strip_path(strip: Any) -> Path:
+    """File of a strip's sound.
+
+    Raises:
+        AudioError: The sound was packed into the blend file and is not on disk.
+    """
+    path = Path(bpy.path.abspath(strip.sound.filepath, library=strip.sound.library))
+    if not path.is_file() and strip.sound.packed_file:
+        raise AudioError(f"The sound '{strip.sound.name}' is packed into the blend file.", "Unpack it to a file first.")
+    return path
+
+
+def strip_clock(scene: bpy.types.Scene, strip: Any) -> tuple[AudioClock, Span]:
+    """Clock of a strip, and the seconds of its recording that are heard.
+
+    Raises:
+        AudioError: The strip is retimed.
+    """
+    if compat.strip_is_retimed(strip):
+        raise AudioError(f"The sound strip '{strip.name}' is retimed.", "Reset its retiming, then generate again.")
+    render = scene.render
+    rate = render.fps / render.fps_base
+    start = compat.strip_content_start(strip) + compat.strip_sound_offset(strip) * rate
+    clock = AudioClock.of_strip(render.fps, render.fps_base, start)
+    first, last = compat.strip_edges(strip)
+    return clock, Span(clock.second(first), clock.second(max(last, first)))
+
+
+def scene_has_animation(scene: bpy.types.Scene) -> bool:
+    """Whether anything in a scene moves already: then its frame range is the animator's."""
+    if len(compat.sequencer_strips(scene)) or len(scene.timeline_markers):
+        return True
+    owners: list[bpy.types.ID] = [scene, *scene.objects]
+    owners += [obj.data for obj in scene.objects if obj.data is not None]
+    owners += [key for data in owners if (key := getattr(data, "shape_keys", None)) is not None]
+    return any(_is_animated(owner) for owner in owners)
+
+
+def _is_animated(owner: bpy.types.ID) -> bool:
+    """Whether a datablock has an action, NLA tracks or drivers."""
+    data = owner.animation_data
+    return data is not None and bool(data.action or len(data.nla_tracks) or len(data.drivers))
+
+
+def fit_scene_range(scene: bpy.types.Scene, clock: AudioClock, seconds: float) -> None:
+    """Let the scene's range reach the recording's end."""
+    scene.frame_end = max(scene.frame_start, int(np.ceil(clock.frame(seconds))))

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The built-in head as Blender objects: mesh with materials, shape keys, armature and skinning.
+
+The file `backend/assets/head.npz` is in FLAME's layout and model axes (metres, Y up, +Z front); what is made here is
+in Blender's axes at real size, standing at the 3D cursor's origin like any added object.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import bpy
+import numpy as np
+from numpy.typing import NDArray
+
+from ...backend.errors import RigError
+from .axes import to_blender
+
+HEAD_FILE = Path(__file__).resolve().parents[2] / "backend" / "assets" / "head.npz"
+BONE_NAMES = ("root", "neck", "jaw", "left eye", "right eye")
+SLIDER_MIN, SLIDER_MAX = -0.25, 1.5
+
+_REQUIRED = ("v_template", "f", "J_regressor", "weights", "kintree_table", "control_names", "controls")
+_TAILS = {
+    "root": (0.0, 0.05, 0.0),
+    "neck": (0.0, 0.06, 0.0),
+    "jaw": (0.0, -0.03, 0.06),
+    "left eye": (0.0, 0.0, 0.03),
+    "right eye": (0.0, 0.0, 0.03),
+}
+"""Bone name -> from its head to its tail, model axes, m."""
+
+_COLOURS = (
+    ("sclera", (0.86, 0.86, 0.84), 0.15),
+    ("white", (0.86, 0.86, 0.84), 0.15),
+    ("iris", (0.16, 0.27, 0.36), 0.15),
+    ("pupil", (0.01, 0.01, 0.01), 0.1),
+    ("eye", (0.86, 0.86, 0.84), 0.15),
+    ("teeth", (0.85, 0.82, 0.74), 0.25),
+    ("tongue", (0.60, 0.22, 0.21), 0.4),
+    ("gum", (0.55, 0.22, 0.20), 0.4),
+    ("mouth", (0.24, 0.06, 0.06), 0.6),
+    ("lip", (0.62, 0.30, 0.27), 0.4),
+    ("lash", (0.03, 0.02, 0.02), 0.6),
+    ("brow", (0.10, 0.06, 0.04), 0.8),
+    ("hair", (0.10, 0.06, 0.04), 0.7),
+)
+"""Part of a material's name -> linear colour, roughness. What matches none is skin."""
+_SKIN = ((0.65, 0.42, 0.32), 0.5)
+
+
+@dataclass(frozen=True)
+class HeadFile:
+    """Arrays of a head file.
+
+    Attributes:
+        template: (V, 3) m, model axes.
+        faces: (F, 4) vertex ids, -1 last for a triangle.
+        joints: (5, V) joint regressor.
+        weights: (V, 5) skinning weights.
+        parents: (5,) parent joint, negative for the root.
+        control_names: Names of the shape keys.
+        controls: (E, V, 3) m, displacement at weight 1.
+        material_names: Names, at least one.
+        material_index: (F,) place in `material_names`.
+        lip_pairs: (P, 2) vertex ids, upper then lower; (0, 2) where the file names none.
+    """
+
+    template: NDArray[np.float32]
+    faces: NDArray[np.int32]
+    joints: NDArray[np.float32]
+    weights: NDArray[np.float32]
+    parents: NDArray[np.int64]
+    control_names: tuple[str, ...]
+    controls: NDArray[np.float32]
+    material_names: tuple[str, ...]
+    material_index: NDArray[np.int32]
+    lip_pairs: NDArray[np.int64]
+
+
+def read_head_file(path: Path = HEAD_FILE) -> HeadFile:
+    """Read a head file.
+
+    Raises:
+        RigError: The file is missing, is no .npz or lacks an array.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError) as error:
+        raise RigError(f"The head file {path.name} cannot be read ({error}).", "Install Retake again.") from error
+    missing = [name for name in _REQUIRED if name not in arrays]
+    if missing:
+        raise RigError(f"The head file {path.name} lacks '{missing[0]}'.", "Install Retake again.")
+    return _as_head(arrays)
+
+
+def _as_head(arrays: dict[str, NDArray[Any]]) -> HeadFile:
+    """Arrays of a head file in the types used here."""
+    parents = np.asarray(arrays["kintree_table"])[0].astype(np.int64)
+    count = len(arrays["f"])
+    return HeadFile(
+        template=np.asarray(arrays["v_template"], np.float32),
+        faces=np.asarray(arrays["f"], np.int32),
+        joints=np.asarray(arrays["J_regressor"], np.float32),
+        weights=np.asarray(arrays["weights"], np.float32),
+        parents=np.where((parents < 0) | (parents >= len(BONE_NAMES)), -1, parents),
+        control_names=tuple(str(name) for name in arrays["control_names"]),
+        controls=np.asarray(arrays["controls"], np.float32),
+        material_names=tuple(str(name) for name in arrays.get("material_names", ["skin"])),
+        material_index=np.asarray(arrays.get("material_index", np.zeros(count)), np.int32),
+        lip_pairs=np.asarray(arrays.get("inner_lip_pairs", np.zeros((0, 2))), np.int64),
+    )
+
+
+def add_head(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer, head: HeadFile) -> bpy.types.Object:
+    """Make the head's objects in the scene's active collection and make the mesh active.
+
+    Args:
+        scene: Scene that gets the head; its 3D cursor's place is the place of the neck's root.
+        view_layer: View layer in which the armature is edited for a moment.
+        head: The file's arrays.
+
+    Returns:
+        The mesh object; its parent is the armature.
+    """
+    collection = view_layer.active_layer_collection.collection
+    mesh_object = _make_mesh(head)
+    collection.objects.link(mesh_object)
+    armature = _make_armature(head, view_layer, collection)
+    _add_shape_keys(mesh_object, head)
+    _skin(mesh_object, armature, head)
+    armature.location = scene.cursor.location
+    _select_only(view_layer, mesh_object)
+    return mesh_object
+
+
+def _make_mesh(head: HeadFile) -> bpy.types.Object:
+    """Mesh object with materials and smooth shading."""
+    mesh = bpy.data.meshes.new("Retake Head")
+    faces = [row[:3] if row[3] < 0 else row for row in head.faces.tolist()]
+    mesh.from_pydata(to_blender(head.template).tolist(), [], faces)
+    for name in head.material_names:
+        mesh.materials.append(_material(name))
+    mesh.polygons.foreach_set("material_index", head.material_index)
+    mesh.polygons.foreach_set("use_smooth", np.ones(len(faces), bool))
+    mesh.update()
+    return bpy.data.objects.new("Retake Head", mesh)
+
+
+def _material(name: str) -> bpy.types.Material:
+    """Material of one of the head's surfaces, for Workbench, EEVEE and Cycles alike."""
+    lowered = name.lower()
+    colour, roughness = next(((c, r) for word, c, r in _COLOURS if word in lowered), _SKIN)
+    material = bpy.data.materials.new(f"Retake {name}")
+    material.diffuse_color = (*colour, 1.0)
+    material.roughness = roughness
+    if not material.use_nodes:
+        material.use_nodes = True
+    shader = next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
+    shader.inputs["Base Color"].default_value = (*colour, 1.0)
+    shader.inputs["Roughness"].default_value = roughness
+    return material
+
+
+def _add_shape_keys(mesh_object: bpy.types.Object, head: HeadFile) -> None:
+    """One shape key a control, at 0, its slider from -0.25 to 1.5."""
+    mesh_object.shape_key_add(name="Basis", from_mix=False)
+    for name, displacement in zip(head.control_names, head.controls, strict=True):
+        key = mesh_object.shape_key_add(name=name, from_mix=False)
+        key.points.foreach_set("co", to_blender(head.template + displacement).astype(np.float32).ravel())
+        key.slider_min, key.slider_max, key.value = SLIDER_MIN, SLIDER_MAX, 0.0
+
+
+def _make_armature(
+    head: HeadFile, view_layer: bpy.types.ViewLayer, collection: bpy.types.Collection
+) -> bpy.types.Object:
+    """Armature with the five bones at the file's joints."""
+    armature = bpy.data.objects.new("Retake Rig", bpy.data.armatures.new("Retake Rig"))
+    collection.objects.link(armature)
+    joints = head.joints @ head.template
+    _select_only(view_layer, armature)
+    bpy.ops.object.mode_set(mode="EDIT")
+    bones = [armature.data.edit_bones.new(name) for name in BONE_NAMES]
+    for bone, joint, parent in zip(bones, joints, head.parents, strict=True):
+        bone.head = to_blender(joint).tolist()
+        bone.tail = to_blender(joint + np.array(_TAILS[bone.name])).tolist()
+        bone.parent = bones[parent] if parent >= 0 else None
+    bpy.ops.object.mode_set(mode="OBJECT")
+    armature.data.display_type = "STICK"
+    armature.show_in_front = True
+    return armature
+
+
+def _skin(mesh_object: bpy.types.Object, armature: bpy.types.Object, head: HeadFile) -> None:
+    """Vertex groups of the file's weights and an armature modifier."""
+    for name, column in zip(BONE_NAMES, head.weights.T, strict=True):
+        group = mesh_object.vertex_groups.new(name=name)
+        for weight in np.unique(column[column > 0.0]):
+            group.add(np.flatnonzero(column == weight).tolist(), float(weight), "REPLACE")
+    modifier = mesh_object.modifiers.new("Retake Rig", "ARMATURE")
+    modifier.object = armature
+    mesh_object.parent = armature
+
+
+def _select_only(view_layer: bpy.types.ViewLayer, chosen: bpy.types.Object) -> None:
+    """Select one object and make it active, as Blender does with what was just added."""
+    for other in view_layer.objects:
+        other.select_set(other == chosen)
+    view_layer.objects.active = chosen

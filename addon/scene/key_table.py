@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every attribute of an F-curve's keys as one numpy table, read and written in bulk.
+
+A row holds what Blender keeps of a key, so that a key that is read and written again is the same bit for bit. Frames
+are those of the action (in NLA tweak mode they differ from the scene's by a shift).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+KEY = np.dtype(
+    [
+        ("co", np.float32, 2),
+        ("handle_left", np.float32, 2),
+        ("handle_right", np.float32, 2),
+        ("handle_left_type", np.int32),
+        ("handle_right_type", np.int32),
+        ("interpolation", np.int32),
+        ("easing", np.int32),
+        ("type", np.int32),
+        ("back", np.float32),
+        ("amplitude", np.float32),
+        ("period", np.float32),
+        ("select_control_point", np.bool_),
+        ("select_left_handle", np.bool_),
+        ("select_right_handle", np.bool_),
+    ]
+)
+"""One key, by Blender's own names; enumerations by the numbers `foreach_get` gives."""
+
+FREE, AUTO, VECTOR, ALIGNED, AUTO_CLAMPED = 0, 1, 2, 3, 4
+AUTOMATIC = (AUTO, VECTOR, AUTO_CLAMPED)
+"""Handle types whose handles Blender computes from the neighbouring keys."""
+
+Table = NDArray[Any]
+"""(K,) array of KEY, ascending in time."""
+
+SAME_FRAME = 1e-3
+"""Two keys of a curve that are nearer than this, in frames, are one."""
+
+
+def empty(count: int = 0) -> Table:
+    """Table of keys at frame 0 with all attributes 0."""
+    return np.zeros(count, KEY)
+
+
+def read_table(fcurve: Any) -> Table:
+    """All keys of a curve."""
+    points = fcurve.keyframe_points
+    table = empty(len(points))
+    for name in KEY.names or ():
+        column = np.empty(table[name].size, table[name].dtype)
+        points.foreach_get(name, column)
+        table[name] = column.reshape(table[name].shape)
+    return table
+
+
+def write_table(fcurve: Any, table: Table) -> None:
+    """Replace all keys of a curve; `fcurve.update()` and what follows from it are the caller's."""
+    points = fcurve.keyframe_points
+    points.clear()
+    points.add(len(table))
+    for name in KEY.names or ():
+        points.foreach_set(name, np.ascontiguousarray(table[name]).ravel())
+
+
+def read_handles(fcurve: Any, table: Table) -> Table:
+    """A copy of a table with the handles as they stand in the curve now."""
+    current = table.copy()
+    for name in ("handle_left", "handle_right"):
+        column = np.empty(2 * len(table), np.float32)
+        fcurve.keyframe_points.foreach_get(name, column)
+        current[name] = column.reshape(-1, 2)
+    return current
+
+
+def write_handles(fcurve: Any, table: Table) -> None:
+    """Set the handles, and their types, of all keys."""
+    for name in ("handle_left_type", "handle_right_type", "handle_left", "handle_right"):
+        fcurve.keyframe_points.foreach_set(name, np.ascontiguousarray(table[name]).ravel())
+
+
+def generated_keys(frames: NDArray[np.floating[Any]], values: NDArray[np.floating[Any]]) -> Table:
+    """Keys of ours: type GENERATED, Bezier, handles automatic and clamped, not selected."""
+    table = empty(len(frames))
+    table["co"] = np.stack((frames, values), axis=-1)
+    table["handle_left"] = table["handle_right"] = table["co"]
+    table["handle_left_type"] = table["handle_right_type"] = AUTO_CLAMPED
+    table["interpolation"], table["type"] = 2, 5
+    return table
+
+
+def sorted_unique(table: Table) -> Table:
+    """Keys in order of time; of those on one frame the first in the table stays."""
+    ordered = table[np.argsort(table["co"][:, 0], kind="stable")]
+    apart = np.ones(len(ordered), bool)
+    apart[1:] = np.diff(ordered["co"][:, 0]) > SAME_FRAME
+    return ordered[apart]
+
+
+def at_frame(table: Table, frame: float) -> int | None:
+    """Index of the key at a frame, None where there is none."""
+    hits = np.flatnonzero(np.abs(table["co"][:, 0].astype(np.float64) - frame) < SAME_FRAME)
+    return int(hits[0]) if len(hits) else None

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The head as the backend needs it: neutral mesh, displacements, joints and skinning weights, in model axes."""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+from numpy.typing import NDArray
+
+from ...backend.protocol import CONTROL_NAMES, HEAD_ROTATION
+from ..core.channels import LipModel
+from ..core.client import Rig
+from .axes import MODEL_TO_BLENDER
+from .built_in_head import BONE_NAMES
+from .shot import Shot, lip_pairs
+
+FloatArray = NDArray[np.float64]
+
+
+def build_rig(shot: Shot) -> Rig:
+    """Read a head's arrays off the scene.
+
+    The joint regressor is the one of least norm whose rows sum to 1 and give the bones' heads on the neutral mesh.
+    """
+    template, controls = read_shapes(shot)
+    joints, weights = _joints(shot), _weights(shot, len(template))
+    neck = HEAD_ROTATION if shot.neck is not None else ()
+    return Rig(
+        channel_names=(*controls, *neck),
+        control_names=tuple(controls),
+        v_template=template,
+        controls=np.stack(list(controls.values())),
+        joint_regressor=_regressor(template.astype(np.float64), joints).astype(np.float32),
+        weights=weights,
+    )
+
+
+def lip_model(shot: Shot) -> LipModel:
+    """How the head's channels open its lips; without stored lip pairs nothing is taken for a closure."""
+    pairs = lip_pairs(shot.head)
+    template, controls = read_shapes(shot)
+    if not len(pairs):
+        return LipModel(0.0, np.zeros(len(CONTROL_NAMES) + len(HEAD_ROTATION)))
+    return LipModel.of_head(template, controls, pairs)
+
+
+def read_shapes(shot: Shot) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
+    """Neutral points (V, 3) and the mapped controls' displacements (V, 3) by name, m, model axes."""
+    blocks = shot.head.data.shape_keys.key_blocks
+    mapped = [target.channels[0] for target in shot.targets if target.channels != HEAD_ROTATION]
+    basis = {block.name: _points(block) for block in {blocks[name].relative_key for name in mapped}}
+    controls = {name: _points(blocks[name]) - basis[blocks[name].relative_key.name] for name in mapped}
+    return _points(shot.head.data.shape_keys.reference_key), controls
+
+
+def _points(block: bpy.types.ShapeKey) -> NDArray[np.float32]:
+    """Points (V, 3) of a shape key in model axes."""
+    flat = np.empty(3 * len(block.points), np.float32)
+    block.points.foreach_get("co", flat)
+    return flat.reshape(-1, 3) @ MODEL_TO_BLENDER.astype(np.float32)
+
+
+def _joints(shot: Shot) -> FloatArray:
+    """Heads (5, 3) of the bones in the mesh's space and model axes; the origin where a bone is missing."""
+    joints = np.zeros((len(BONE_NAMES), 3))
+    if shot.armature is None:
+        return joints
+    to_mesh = shot.head.matrix_world.inverted() @ shot.armature.matrix_world
+    for row, name in enumerate(BONE_NAMES):
+        bone = shot.armature.data.bones.get(name)
+        if bone is not None:
+            joints[row] = np.array(to_mesh @ bone.head_local) @ MODEL_TO_BLENDER
+    return joints
+
+
+def _weights(shot: Shot, count: int) -> NDArray[np.float32]:
+    """Skinning weights (V, 5), rows summing to 1; a vertex without weights follows the root."""
+    weights = np.zeros((count, len(BONE_NAMES)), np.float32)
+    columns = {group.index: BONE_NAMES.index(group.name) for group in shot.head.vertex_groups if group.name in BONE_NAMES}
+    for vertex in shot.head.data.vertices if columns else ():
+        for element in vertex.groups:
+            if element.group in columns:
+                weights[vertex.index, columns[element.group]] = element.weight
+    total = weights.sum(axis=1, keepdims=True)
+    weights[total[:, 0] <= 0.0, 0] = 1.0
+    return weights / np.where(total > 0.0, total, 1.0)
+
+
+def _regressor(template: FloatArray, joints: FloatArray) -> FloatArray:
+    """(5, V) rows of least norm with row @ (template, 1) = (joint, 1)."""
+    homogeneous = np.concatenate((template, np.ones((len(template), 1))), axis=1)
+    wanted = np.concatenate((joints, np.ones((len(joints), 1))), axis=1)
+    return wanted @ np.linalg.pinv(homogeneous)

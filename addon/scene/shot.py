@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A head of the scene with everything that is needed to direct it: found anew for every operation.
+
+Blender's references die at undo, so a `Shot` lives no longer than one operator call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from ...backend.errors import AudioError, RigError
+from ...backend.protocol import PARTS
+from ..core.timing import AudioClock, Span
+from . import audio, state
+from .targets import NECK_BONE, Target, neck_targets, shape_key_targets
+from .timeline import tweak_shift
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The recording of a head and its place in the scene.
+
+    Attributes:
+        path: The file.
+        seconds: Its length.
+        clock: Audio time to scene frames.
+        heard: Seconds of it that the strip plays (a trim shortens it).
+    """
+
+    path: Path
+    seconds: float
+    clock: AudioClock
+    heard: Span
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A head and its animated numbers.
+
+    Attributes:
+        scene: Scene it stands in.
+        head: Mesh object with the shape keys.
+        armature: Object whose bone `neck` turns the head, None where there is none.
+        targets: Animated numbers that carry channels.
+        shifts: Curve id -> scene frame minus frame of the action (NLA tweak mode).
+    """
+
+    scene: bpy.types.Scene
+    head: bpy.types.Object
+    armature: bpy.types.Object | None
+    targets: tuple[Target, ...]
+    shifts: dict[str, float]
+
+    @property
+    def record(self) -> state.RETAKE_PG_head:
+        """What is stored for this head."""
+        return state.ensure_record(self.scene, self.head)
+
+    @property
+    def neck(self) -> bpy.types.PoseBone | None:
+        """The neck bone."""
+        return self.armature.pose.bones.get(NECK_BONE) if self.armature else None
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Parts of which at least one channel is mapped."""
+        mapped = {channel for target in self.targets for channel in target.channels}
+        return tuple(part for part, channels in PARTS.items() if mapped & set(channels))
+
+    def own_targets(self, owner: bpy.types.ID) -> tuple[Target, ...]:
+        """Targets that belong to one datablock."""
+        return tuple(target for target in self.targets if target.owner == owner)
+
+
+def find_head(context: bpy.types.Context) -> bpy.types.Object | None:
+    """The head that is meant: the active object, a mesh bound to the active armature, or the scene's only head."""
+    active = getattr(context, "object", None) or context.view_layer.objects.active
+    if active is not None and active.type == "MESH":
+        return active
+    if active is not None and active.type == "ARMATURE":
+        bound = [obj for obj in context.scene.objects if obj.type == "MESH" and armature_of(obj) == active]
+        return next((obj for obj in bound if obj.data.shape_keys), bound[0] if bound else None)
+    heads = [record.head for record in context.scene.retake.heads if record.head is not None]
+    return heads[0] if len(heads) == 1 else None
+
+
+def armature_of(head: bpy.types.Object) -> bpy.types.Object | None:
+    """Object of the mesh's first armature modifier, else its parent if that is an armature."""
+    objects = [modifier.object for modifier in head.modifiers if modifier.type == "ARMATURE" and modifier.object]
+    parent = [head.parent] if head.parent is not None and head.parent.type == "ARMATURE" else []
+    return next(iter([*objects, *parent]), None)
+
+
+def open_shot(scene: bpy.types.Scene, head: bpy.types.Object | None) -> Shot:
+    """The shot of a head.
+
+    Raises:
+        RigError: There is no head, it has no shape keys, or none of them has a control's name.
+        InputError: An NLA strip is being tweaked whose time cannot be mapped.
+    """
+    if head is None:
+        raise RigError("There is no head to direct.", "Select a head, or add the built-in one.")
+    key = head.data.shape_keys if head.type == "MESH" else None
+    if key is None:
+        raise RigError(f"'{head.name}' has no shape keys.", "Choose a head with ARKit-named shape keys, or add ours.")
+    armature = armature_of(head)
+    targets = [*shape_key_targets(key), *(neck_targets(armature) if armature else [])]
+    if not any(target.owner == key for target in targets):
+        raise RigError(
+            f"None of the shape keys of '{head.name}' has the name of a control (jawOpen, mouthPucker, ...).",
+            "Rename them, or add the built-in head.",
+        )
+    shifts = {target.curve_id: tweak_shift(target.owner) for target in targets}
+    return Shot(scene, head, armature, tuple(targets), shifts)
+
+
+def recording_of(shot: Shot) -> Recording:
+    """The recording of a head, read anew from its strip.
+
+    Raises:
+        AudioError: There is none, its strip was deleted, or its file is missing or unreadable.
+    """
+    record = shot.record
+    if not record.audio_path:
+        raise AudioError(f"'{shot.head.name}' has no recording.", "Import one first.")
+    strip = audio.find_strip(shot.scene, record.uid)
+    if strip is None:
+        return _recording_without_strip(shot, record)
+    path = audio.strip_path(strip)
+    seconds = audio.check_recording(path)
+    clock, heard = audio.strip_clock(shot.scene, strip)
+    return Recording(path, seconds, clock, heard.intersection(Span(0.0, seconds)) or Span(0.0, seconds))
+
+
+def _recording_without_strip(shot: Shot, record: state.RETAKE_PG_head) -> Recording:
+    """The recording of a head in a Blender that can play none, or whose strip is gone."""
+    if audio.compat.has_audio():
+        raise AudioError("The sound strip of the recording was deleted.", "Import the recording again.")
+    path = Path(bpy.path.abspath(record.audio_path))
+    seconds = audio.check_recording(path)
+    render = shot.scene.render
+    clock = AudioClock.of_strip(render.fps, render.fps_base, record.audio_frame)
+    return Recording(path, seconds, clock, Span(0.0, seconds))
+
+
+def neck_is_animated(shot: Shot) -> bool:
+    """Whether the neck, or a bone named head, is animated by keys at more than one time."""
+    if shot.armature is None:
+        return False
+    curves = audio.compat.fcurves_of(shot.armature) or ()
+    prefixes = tuple(bone.path_from_id() + ".rotation" for bone in shot.armature.pose.bones if bone.name in ("neck", "head"))
+    return any(len(curve.keyframe_points) > 1 for curve in curves if curve.data_path.startswith(prefixes or ("\0",)))
+
+
+def default_parts(shot: Shot) -> tuple[str, ...]:
+    """Parts that are generated unless the animator says otherwise: the head only where it is not animated already."""
+    library = state.load_library(shot.record)
+    ours = any("head" in take.parts for take in library.takes.values())
+    left_out = {"head"} if not ours and neck_is_animated(shot) else set()
+    return tuple(part for part in shot.parts if part not in left_out)
+
+
+def lip_pairs(head: bpy.types.Object) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
+    """Inner lip pairs (P, 2) that were stored on a head; (0, 2) where there are none."""
+    stored: Sequence[int] = head.data.get("retake_lip_pairs", ())
+    return np.array(list(stored), np.int64).reshape(-1, 2)

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The curves of a shot as they stand: what the core decides on.
+
+Frames are the scene's here. Values are as keyed, without F-curve modifiers, for curves that may be written, and as they
+play for those that may not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import bpy
+import numpy as np
+from numpy.typing import NDArray
+
+from ...backend.protocol import CHANNEL_NAMES, HEAD_ROTATION
+from ..core.curves import CurveKeys, Evaluate
+from ..core.ledger import Ledger, WrittenCurve
+from ..core.timing import Span
+from .axes import pose_to_model
+from .driven import FrameSampler
+from .key_table import Table, empty, read_table
+from .shot import Shot
+from .targets import (
+    Obstacles,
+    Target,
+    bone_is_constrained,
+    evaluate,
+    obstacles,
+    rotation_mode_is_animated,
+    rotations,
+)
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Curves of a shot.
+
+    Attributes:
+        shot: Where they were read.
+        curves: One a target, in the order of `shot.targets`.
+        tables: Curve id -> its keys, every attribute, in frames of the action.
+    """
+
+    shot: Shot
+    curves: tuple[CurveKeys, ...]
+    tables: dict[str, Table]
+
+    def raw(self, target: Target, frames: FloatArray) -> FloatArray:
+        """Values (F,) of a target's own curve, without modifiers, at scene frames."""
+        return evaluate(target, frames - self.shot.shifts[target.curve_id], with_modifiers=False)
+
+    def outside(self) -> dict[str, Evaluate]:
+        """Channel -> its present values (F,) at scene frames."""
+        found: dict[str, Evaluate] = {}
+        for curve in self.curves:
+            for column, channel in enumerate(curve.channels):
+                found[channel] = _column(curve.evaluate, column)
+        return found
+
+
+def _column(function: Evaluate, column: int) -> Evaluate:
+    """One channel of an evaluation."""
+    return lambda frames: function(frames)[:, column]
+
+
+def read_snapshot(shot: Shot, locked: Sequence[Span] = ()) -> Snapshot:
+    """Read all curves of a shot.
+
+    Args:
+        shot: The shot.
+        locked: Spans of scene frames that the animator locked.
+
+    Raises:
+        InputError: A key is not a finite number.
+    """
+    tables = {target.curve_id: _table(target) for target in shot.targets}
+    blocked = {target.curve_id: obstacles(target) for target in shot.targets}
+    blocked = _block_neck_together(shot, blocked)
+    sampler = FrameSampler(shot.scene, _evaluated_objects(shot), lambda depsgraph: _probe(shot, depsgraph))
+    neck = _neck_evaluate(shot, blocked, sampler)
+    curves = []
+    for target in shot.targets:
+        function = neck if target.channels == HEAD_ROTATION else _weight_evaluate(shot, target, blocked, sampler)
+        curves.append(_curve_keys(shot, target, tables[target.curve_id], blocked[target.curve_id], function, locked))
+    return Snapshot(shot, tuple(curves), tables)
+
+
+def _table(target: Target) -> Table:
+    """Keys of a target, none where it has no curve."""
+    fcurve = target.fcurve
+    return empty() if fcurve is None else read_table(fcurve)
+
+
+def _curve_keys(
+    shot: Shot, target: Target, table: Table, blocked: Obstacles, function: Evaluate, locked: Sequence[Span]
+) -> CurveKeys:
+    """A table in the core's terms."""
+    return CurveKeys(
+        curve_id=target.curve_id,
+        channels=target.channels,
+        frames=table["co"][:, 0].astype(np.float64) + shot.shifts[target.curve_id],
+        values=table["co"][:, 1].astype(np.float64),
+        types=table["type"],
+        interpolations=table["interpolation"],
+        evaluate=function,
+        driven=blocked.driven,
+        constrained=blocked.constrained,
+        muted=blocked.muted,
+        locked=blocked.locked,
+        locked_spans=tuple(locked),
+    )
+
+
+def _block_neck_together(shot: Shot, blocked: dict[str, Obstacles]) -> dict[str, Obstacles]:
+    """The neck's components are written together or not at all: an obstacle of one is one of all."""
+    bone = shot.neck
+    ids = [target.curve_id for target in shot.targets if target.channels == HEAD_ROTATION]
+    if bone is None or shot.armature is None or not ids:
+        return blocked
+    constrained = bone_is_constrained(bone) or rotation_mode_is_animated(shot.armature, bone)
+    together = Obstacles(
+        driven=any(blocked[name].driven for name in ids),
+        constrained=constrained or any(blocked[name].constrained for name in ids),
+        muted=any(blocked[name].muted for name in ids),
+        locked=any(blocked[name].locked for name in ids),
+    )
+    return blocked | dict.fromkeys(ids, together)
+
+
+def _weight_evaluate(shot: Shot, target: Target, blocked: dict[str, Obstacles], sampler: FrameSampler) -> Evaluate:
+    """Evaluation of a shape key's channel."""
+    column, shift = CHANNEL_NAMES.index(target.channels[0]), shot.shifts[target.curve_id]
+    if blocked[target.curve_id].driven:
+        return lambda frames: sampler(frames)[:, column : column + 1]
+    modifiers = blocked[target.curve_id].any
+    return lambda frames: evaluate(target, frames - shift, modifiers)[:, None]
+
+
+def _neck_evaluate(shot: Shot, blocked: dict[str, Obstacles], sampler: FrameSampler) -> Evaluate:
+    """Evaluation of the neck's three channels."""
+    bone = shot.neck
+    targets = [target for target in shot.targets if target.channels == HEAD_ROTATION]
+    first = CHANNEL_NAMES.index(HEAD_ROTATION[0])
+    if bone is None or any(blocked[target.curve_id].driven for target in targets) or bone_is_constrained(bone):
+        return lambda frames: sampler(frames)[:, first : first + 3]
+    modifiers = any(blocked[target.curve_id].any for target in targets)
+
+    def function(frames: FloatArray) -> FloatArray:
+        shifted = [frames - shot.shifts[target.curve_id] for target in targets]
+        columns = [evaluate(target, times, modifiers) for target, times in zip(targets, shifted, strict=True)]
+        return rotations(np.stack(columns, axis=-1), bone)
+
+    return function
+
+
+def _evaluated_objects(shot: Shot) -> list[bpy.types.Object]:
+    """Objects that have to be evaluated to know the channels."""
+    return [shot.head] if shot.armature is None else [shot.head, shot.armature]
+
+
+def _probe(shot: Shot, depsgraph: bpy.types.Depsgraph) -> list[float]:
+    """All channels (C,) as an evaluated scene has them; 0 where one is not mapped."""
+    values = dict.fromkeys(CHANNEL_NAMES, 0.0)
+    blocks = shot.head.data.shape_keys.evaluated_get(depsgraph).key_blocks
+    for target in shot.targets:
+        if target.channels != HEAD_ROTATION:
+            values[target.channels[0]] = blocks[target.channels[0]].value
+    if shot.neck is not None and shot.armature is not None:
+        rotation = _evaluated_rotation(shot.armature.evaluated_get(depsgraph), shot.neck)
+        values.update(zip(HEAD_ROTATION, rotation, strict=True))
+    return [values[name] for name in CHANNEL_NAMES]
+
+
+def _evaluated_rotation(armature: bpy.types.Object, bone: bpy.types.PoseBone) -> list[float]:
+    """Rotation of the neck relative to rest, drivers and constraints included, in model axes."""
+    evaluated = armature.pose.bones[bone.name]
+    local = armature.convert_space(
+        pose_bone=evaluated, matrix=evaluated.matrix, from_space="POSE", to_space="LOCAL"
+    ).to_3x3()
+    return [float(value) for value in pose_to_model(local.normalized(), bone.bone.matrix_local.to_3x3())]
+
+
+def in_scene_frames(ledger: Ledger, shot: Shot) -> Ledger:
+    """A copy of a ledger with the frames of the actions shifted to the scene's."""
+    shifted = {
+        name: replace(written, frames=(written.frames + np.float32(shot.shifts.get(name, 0.0))))
+        for name, written in ledger.curves.items()
+    }
+    return Ledger(shifted)
+
+
+def recorded(table: Table) -> WrittenCurve:
+    """A curve as the ledger keeps it, in frames of the action."""
+    return WrittenCurve(table["co"][:, 0].copy(), table["co"][:, 1].copy(), table["type"].astype(np.uint8))

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What Retake keeps in the shot: for every head its takes, its ledger and its recording, in the scene.
+
+The record of a head is found by a pointer to the mesh object, so it survives renaming, saving and undo, and a linked and
+overridden head does not lose it. Takes that were deleted, or undone, are remembered here until Blender closes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import uuid
+from typing import Any
+
+import bpy
+
+from ..core.ledger import Ledger
+from ..core.storage import ledger_from_bytes, ledger_to_bytes, library_from_bytes, library_to_bytes
+from ..core.library import Library
+from ..core.takes import Take
+
+
+class RETAKE_PG_head(bpy.types.PropertyGroup):
+    """Everything that belongs to one head of the shot."""
+
+    head: bpy.props.PointerProperty(  # type: ignore[valid-type]
+        type=bpy.types.Object, name="Head", description="The mesh that carries the shape keys"
+    )
+    uid: bpy.props.StringProperty(options={"HIDDEN"})  # type: ignore[valid-type]
+    audio_path: bpy.props.StringProperty(subtype="FILE_PATH", options={"HIDDEN"})  # type: ignore[valid-type]
+    audio_frame: bpy.props.FloatProperty(options={"HIDDEN"})  # type: ignore[valid-type]
+    library: bpy.props.StringProperty(subtype="BYTE_STRING", options={"HIDDEN"})  # type: ignore[valid-type]
+    ledger: bpy.props.StringProperty(subtype="BYTE_STRING", options={"HIDDEN"})  # type: ignore[valid-type]
+    notes: bpy.props.StringProperty(options={"HIDDEN"})  # type: ignore[valid-type]
+
+
+class RETAKE_PG_scene(bpy.types.PropertyGroup):
+    """Retake's records of a scene."""
+
+    heads: bpy.props.CollectionProperty(type=RETAKE_PG_head)  # type: ignore[valid-type]
+
+
+@dataclasses.dataclass
+class Notes:
+    """What the writer has to remember beside takes and ledger.
+
+    Attributes:
+        frozen: Curve id -> handles of the animator's keys that were frozen, to be given back.
+        clock: (fps, start_frame) of the last write; None before it.
+        made_actions: Roles ("key", "rig") whose action Retake made, with the name it gave.
+        shown: Id of the take shown last, 0 for the original.
+        locked: (start, end) of spans that the animator locked, s of audio time.
+    """
+
+    frozen: dict[str, list[dict[str, Any]]] = dataclasses.field(default_factory=dict)
+    clock: tuple[float, float] | None = None
+    made_actions: dict[str, str] = dataclasses.field(default_factory=dict)
+    shown: int = 0
+    locked: list[tuple[float, float]] = dataclasses.field(default_factory=list)
+
+
+_decoded: dict[str, tuple[bytes, Library]] = {}
+_seen: dict[str, dict[tuple[int, bytes], Take]] = {}
+
+
+def record_of(scene: bpy.types.Scene, head: bpy.types.Object) -> RETAKE_PG_head | None:
+    """The record of a head, None where it has none yet."""
+    return next((record for record in scene.retake.heads if record.head == head), None)
+
+
+def ensure_record(scene: bpy.types.Scene, head: bpy.types.Object) -> RETAKE_PG_head:
+    """The record of a head, made where it has none."""
+    record = record_of(scene, head)
+    if record is None:
+        record = scene.retake.heads.add()
+        record.head, record.uid = head, uuid.uuid4().hex
+    return record
+
+
+def load_library(record: RETAKE_PG_head) -> Library:
+    """Takes and comp of a record.
+
+    Raises:
+        StoredTakesError: What is stored is damaged or of a newer Retake.
+    """
+    data = bytes(record.library)
+    if not data:
+        return Library()
+    known = _decoded.get(record.uid)
+    if known is None or known[0] != data:
+        known = (data, library_from_bytes(data))
+        _decoded[record.uid] = known
+    _remember(record.uid, known[1])
+    return known[1]
+
+
+def save_library(record: RETAKE_PG_head, library: Library) -> None:
+    """Store takes and comp in a record."""
+    data = library_to_bytes(library)
+    record.library = data
+    _decoded[record.uid] = (data, library)
+    _remember(record.uid, library)
+
+
+def forget_decoded(record: RETAKE_PG_head) -> None:
+    """Drop the decoded library, e.g. after a change to it failed half-way."""
+    _decoded.pop(record.uid, None)
+
+
+def load_ledger(record: RETAKE_PG_head) -> Ledger:
+    """Ledger of a record, frames being those of the actions."""
+    data = bytes(record.ledger)
+    return ledger_from_bytes(data) if data else Ledger()
+
+
+def save_ledger(record: RETAKE_PG_head, ledger: Ledger) -> None:
+    """Store the ledger of a record."""
+    record.ledger = ledger_to_bytes(ledger)
+
+
+def load_notes(record: RETAKE_PG_head) -> Notes:
+    """The writer's notes of a record."""
+    if not record.notes:
+        return Notes()
+    stored = json.loads(record.notes)
+    clock, locked = stored.pop("clock"), stored.pop("locked")
+    return Notes(
+        clock=(float(clock[0]), float(clock[1])) if clock else None,
+        locked=[(float(start), float(end)) for start, end in locked],
+        **stored,
+    )
+
+
+def save_notes(record: RETAKE_PG_head, notes: Notes) -> None:
+    """Store the writer's notes."""
+    record.notes = json.dumps(dataclasses.asdict(notes))
+
+
+def _remember(uid: str, library: Library) -> None:
+    """Keep every take that was ever seen, for recovery until Blender closes."""
+    seen = _seen.setdefault(uid, {})
+    for take in library.takes.values():
+        seen.setdefault((take.id, take.values.tobytes()[:4096] + str(take.seed).encode()), take)
+
+
+def lost_takes(record: RETAKE_PG_head) -> list[Take]:
+    """Takes of a head that were deleted or undone since Blender started, oldest first."""
+    library = load_library(record)
+    present = {(take.seed, take.values.tobytes()) for take in library.takes.values()}
+    lost: dict[tuple[int, bytes], Take] = {}
+    for take in _seen.get(record.uid, {}).values():
+        if (take.seed, take.values.tobytes()) not in present:
+            lost.setdefault((take.seed, take.values.tobytes()), take)
+    return list(lost.values())
+
+
+CLASSES = (RETAKE_PG_head, RETAKE_PG_scene)

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which properties of a head carry which channels, and how they are read.
+
+A channel of the 52 named controls is the value of the shape key of that name; the neck rotation is the rotation of the
+bone `neck`, three or four components by its rotation mode. A target is one animated number: one F-curve at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import bpy
+import numpy as np
+from numpy.typing import NDArray
+
+from ...backend.protocol import CONTROL_NAMES, HEAD_ROTATION
+from .. import compat
+from .axes import components_to_matrix, pose_to_model, rotation_path
+
+FloatArray = NDArray[np.float64]
+NECK_BONE = "neck"
+
+_REPLACING = ("GENERATOR", "FNGENERATOR")
+
+
+@dataclass(frozen=True)
+class Target:
+    """One animated number of a head.
+
+    Attributes:
+        curve_id: Stable name of its curve: the channel, or neck.PROPERTY[COMPONENT].
+        channels: Channels it carries.
+        owner: Datablock whose animation data holds the curve.
+        data_path: RNA path from the owner.
+        index: Place in an array property, 0 for a shape key.
+        group: Name of the group a new curve goes into.
+    """
+
+    curve_id: str
+    channels: tuple[str, ...]
+    owner: bpy.types.ID
+    data_path: str
+    index: int
+    group: str
+
+    @property
+    def fcurve(self) -> Any | None:
+        """Its curve in the assigned action and slot, None where there is none."""
+        curves = compat.fcurves_of(self.owner)
+        return None if curves is None else curves.find(self.data_path, index=self.index)
+
+    @property
+    def driver(self) -> Any | None:
+        """The driver that owns its value, None where there is none that works."""
+        data = self.owner.animation_data
+        driver = data.drivers.find(self.data_path, index=self.index) if data else None
+        return driver if driver is not None and not driver.mute else None
+
+    @property
+    def static(self) -> float:
+        """Value of the property as it stands now."""
+        value = self.owner.path_resolve(self.data_path)
+        return float(value if isinstance(value, float) else value[self.index])
+
+    def set_static(self, value: float) -> None:
+        """Set the property's value."""
+        holder, _, name = self.data_path.rpartition(".")
+        struct = self.owner.path_resolve(holder)
+        if isinstance(getattr(struct, name), float):
+            setattr(struct, name, value)
+        else:
+            getattr(struct, name)[self.index] = value
+
+
+def shape_key_targets(key: bpy.types.Key) -> list[Target]:
+    """Targets of a mesh's shape keys that are named like controls, in the order of CONTROL_NAMES."""
+    found = [name for name in CONTROL_NAMES if name in key.key_blocks and key.key_blocks[name] != key.reference_key]
+    return [
+        Target(name, (name,), key, f'key_blocks["{bpy.utils.escape_identifier(name)}"].value', 0, "") for name in found
+    ]
+
+
+def neck_targets(armature: bpy.types.Object) -> list[Target]:
+    """Targets of the neck bone's rotation in its rotation mode; none where the armature has no such bone."""
+    bone = armature.pose.bones.get(NECK_BONE) if armature.pose else None
+    if bone is None:
+        return []
+    name, count = rotation_path(bone.rotation_mode)
+    return [
+        Target(f"neck.{name}[{index}]", HEAD_ROTATION, armature, bone.path_from_id(name), index, bone.name)
+        for index in range(count)
+    ]
+
+
+def bone_is_constrained(bone: bpy.types.PoseBone) -> bool:
+    """Whether a constraint works on a bone."""
+    return any(not constraint.mute and constraint.influence > 0.0 for constraint in bone.constraints)
+
+
+@dataclass(frozen=True)
+class Obstacles:
+    """Why a target may not be written; all False where it may."""
+
+    driven: bool = False
+    constrained: bool = False
+    muted: bool = False
+    locked: bool = False
+
+    @property
+    def any(self) -> bool:
+        """Whether there is one."""
+        return self.driven or self.constrained or self.muted or self.locked
+
+
+def obstacles(target: Target) -> Obstacles:
+    """What keeps a target from being written, except constraints of its bone."""
+    fcurve = target.fcurve
+    if fcurve is None:
+        return Obstacles(driven=target.driver is not None)
+    group = fcurve.group
+    return Obstacles(
+        driven=target.driver is not None,
+        constrained=_modifiers_replace_keys(fcurve),
+        muted=fcurve.mute or bool(group and group.mute),
+        locked=fcurve.lock or bool(group and group.lock),
+    )
+
+
+def _modifiers_replace_keys(fcurve: Any) -> bool:
+    """Whether keys written into a curve would not be what it plays: cycles, generators, baked samples."""
+    if len(fcurve.sampled_points):
+        return True
+    active = [modifier for modifier in fcurve.modifiers if not modifier.mute]
+    return any(
+        modifier.type == "CYCLES" or (modifier.type in _REPLACING and not modifier.use_additive) for modifier in active
+    )
+
+
+def evaluate(target: Target, frames: FloatArray, with_modifiers: bool) -> FloatArray:
+    """Values (F,) of a target's curve at frames of its action; the property's value where no curve plays."""
+    fcurve = target.fcurve
+    playing = fcurve is not None and (len(fcurve.keyframe_points) or len(fcurve.sampled_points))
+    if not playing or fcurve.mute or (fcurve.group and fcurve.group.mute):
+        return np.full(len(frames), target.static)
+    modifiers = [] if with_modifiers else [modifier for modifier in fcurve.modifiers if not modifier.mute]
+    for modifier in modifiers:
+        modifier.mute = True
+    try:
+        return np.array([fcurve.evaluate(frame) for frame in frames.tolist()], np.float64)
+    finally:
+        for modifier in modifiers:
+            modifier.mute = False
+
+
+def rotations(components: FloatArray, bone: bpy.types.PoseBone) -> FloatArray:
+    """Components (F, 3 or 4) of a bone's rotation mode -> axis-angle (F, 3) in model axes, relative to rest."""
+    rest, mode = bone.bone.matrix_local.to_3x3(), bone.rotation_mode
+    if not len(components):
+        return np.zeros((0, 3))
+    return np.stack([pose_to_model(components_to_matrix(row, mode), rest) for row in components])
+
+
+def rotation_mode_is_animated(armature: bpy.types.Object, bone: bpy.types.PoseBone) -> bool:
+    """Whether the bone's rotation mode itself has a curve: then no property of one mode tells its rotation."""
+    curves = compat.fcurves_of(armature)
+    return curves is not None and curves.find(bone.path_from_id("rotation_mode")) is not None
+
+
+def selected_frames(targets: Sequence[Target], shifts: Mapping[str, float]) -> FloatArray:
+    """Scene frames of all selected keys.
+
+    Args:
+        targets: Whose keys.
+        shifts: Curve id -> scene frame minus frame of the action.
+    """
+    frames: list[float] = []
+    for target in targets:
+        fcurve = target.fcurve
+        points = fcurve.keyframe_points if fcurve is not None else ()
+        frames.extend(point.co[0] + shifts[target.curve_id] for point in points if point.select_control_point)
+    return np.array(sorted(frames), np.float64)

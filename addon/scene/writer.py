@@ -1,0 +1,331 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes what the core rendered: curves in bulk, the animator's keys bit for bit, nothing outside the ranges.
+
+The frames of plans are the scene's, those of tables the action's. Automatic handles just outside a range would follow
+the new keys inside it; they are frozen where they stood, noted, and given back when our keys go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import bpy
+import numpy as np
+from numpy.typing import NDArray
+
+from ...backend.protocol import HEAD_ROTATION
+from .. import compat
+from ..core.keys import KeyState, KeyStatus
+from ..core.ledger import Ledger
+from ..core.library import Library
+from ..core.render import ChannelPlan
+from ..core.takes import OriginalCurve
+from ..core.timing import Span
+from .axes import matrix_to_components, model_to_pose
+from .edit import GENERATED, Edit, Window, clear_curve, edit_curve, freeze
+from .key_table import KEY, SAME_FRAME, Table, at_frame, empty, read_handles, read_table, write_handles, write_table
+from .shot import Shot
+from .snapshot import Snapshot
+from .state import Notes
+from .targets import Target
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+_HANDLE_TOLERANCE = 1e-6
+_REMOVED = (KeyStatus.GENERATED, KeyStatus.REPLACED)
+
+
+@dataclass(frozen=True)
+class Books:
+    """What is remembered of a head while it is written.
+
+    Attributes:
+        library: Takes, comp, Take 0.
+        ledger: What stood after the last write, in frames of the actions.
+        notes: Frozen handles and the like.
+    """
+
+    library: Library
+    ledger: Ledger
+    notes: Notes
+
+
+def write_plans(snapshot: Snapshot, state: KeyState, plans: Mapping[str, ChannelPlan], books: Books) -> None:
+    """Write plans into the scene and record what stands there then.
+
+    Args:
+        snapshot: The curves as they stand now.
+        state: The status of their keys.
+        plans: What to write, by channel.
+        books: Read and brought up to date.
+    """
+    shot = snapshot.shot
+    statuses = {curve.keys.curve_id: curve.status for curve in state.curves}
+    neck = _neck_components(snapshot, statuses, plans)
+    for place, target in enumerate(shot.targets):
+        plan = plans.get(target.channels[0])
+        if plan is None:
+            continue
+        values = plan.values if target.channels != HEAD_ROTATION else neck[:, target.index]
+        _write_target(snapshot, place, statuses[target.curve_id], plan, values, books)
+    _drop_empty_actions(shot, books)
+    _tag(shot)
+
+
+def clear_plans(snapshot: Snapshot, state: KeyState, books: Books) -> None:
+    """Take all our keys off the head: Take 0 stands there, with the animator's keys set since."""
+    statuses = {curve.keys.curve_id: curve.status for curve in state.curves}
+    for target in snapshot.shot.targets:
+        _clear_target(snapshot, target, statuses[target.curve_id], books)
+    _drop_empty_actions(snapshot.shot, books)
+    _tag(snapshot.shot)
+
+
+def _write_target(
+    snapshot: Snapshot, place: int, status: NDArray[np.uint8], plan: ChannelPlan, values: FloatArray, books: Books
+) -> None:
+    """Write one plan into one curve."""
+    shot, target = snapshot.shot, snapshot.shot.targets[place]
+    shift, old = shot.shifts[target.curve_id], snapshot.tables[target.curve_id]
+    removed = np.isin(status, _REMOVED)
+    windows = [_window(span, plan.frames - shift, values, old, removed, shift) for span in plan.rewrite]
+    fcurve = target.fcurve
+    if not len(plan.frames) and not removed.any() and not plan.restore:
+        return
+    _remember_original(target, old, books)
+    restored = _restored(books.library.original[target.curve_id], old[~removed], plan.restore, shift)
+    if not len(plan.frames) and not len(old) and not len(restored):
+        return
+    if _covers_all(old, removed, windows) and not len(plan.frames):
+        _clear_target(snapshot, target, status, books)
+        return
+    edit = edit_curve(
+        _promoted(old, status),
+        removed,
+        windows,
+        lambda frame: float(snapshot.raw(target, np.array([frame + shift]))[0]),
+        fcurve is not None and fcurve.extrapolation == "LINEAR",
+        books.notes.frozen.get(target.curve_id, ()),
+    )
+    if len(restored):
+        edit = _with_restored(edit, restored)
+    _apply(target, fcurve if fcurve is not None else _new_curve(shot, target, books), edit, books)
+
+
+def _window(
+    span: Span, frames: FloatArray, values: FloatArray, old: Table, removed: BoolArray, shift: float
+) -> Window:
+    """A range of a plan with its keys, in frames of the action; keys the curve has of the animator are left out."""
+    first, last = span.start - shift, span.end - shift
+    stay = old["co"][~removed, 0].astype(np.float64)
+    taken = np.abs(frames[:, None] - stay[None]).min(axis=1, initial=np.inf) < SAME_FRAME if len(frames) else frames > 0
+    inside = (frames >= first - 0.5) & (frames <= last + 0.5) & ~taken
+    return Window(first, last, frames[inside], values[inside])
+
+
+def _covers_all(old: Table, removed: BoolArray, windows: Sequence[Window]) -> bool:
+    """Whether every key of ours lies in some window."""
+    times = old["co"][removed, 0]
+    inside = np.zeros(len(times), bool)
+    for window in windows:
+        inside |= (times >= window.first - 0.5) & (times <= window.last + 0.5)
+    return bool(inside.all())
+
+
+def _promoted(old: Table, status: NDArray[np.uint8]) -> Table:
+    """Keys of ours that the animator corrected become plain keyframes, as which they are given from now on."""
+    table = old.copy()
+    table["type"][(status == KeyStatus.CORRECTED) & (table["type"] == GENERATED)] = 0
+    return table
+
+
+def _remember_original(target: Target, old: Table, books: Books) -> None:
+    """Keep a curve as it is before our first write."""
+    if target.curve_id in books.library.original:
+        return
+    fcurve = target.fcurve
+    arrays: dict[str, NDArray[Any]] = {name: old[name].copy() for name in KEY.names or ()}
+    arrays["frames"] = old["co"][:, 0].astype(np.float64)
+    properties = {"value": target.static, "extrapolation": fcurve.extrapolation if fcurve else "CONSTANT"}
+    books.library.remember_original(target.curve_id, OriginalCurve(fcurve is not None, arrays, properties))
+
+
+def _restored(original: OriginalCurve, kept: Table, spans: Sequence[Span], shift: float) -> Table:
+    """Keys of Take 0 in some spans of scene frames that we had replaced: those that are not among the kept."""
+    found = []
+    for span in spans:
+        rows = original.within(Span(span.start - shift - 0.5, span.end - shift + 0.5))
+        table = empty(len(rows.get("frames", ())))
+        for name in KEY.names or ():
+            table[name] = rows[name] if len(table) else table[name]
+        found += [row for row in table.reshape(-1, 1) if at_frame(kept, float(row["co"][0, 0])) is None]
+    return np.concatenate(found) if found else empty()
+
+
+def _with_restored(edit: Edit, restored: Table) -> Edit:
+    """An edit with keys of Take 0 put back where none of ours stands."""
+    merged = clear_curve(edit.table, np.zeros(len(edit.table), bool), restored, ())
+    return Edit(merged.table, merged.hold_left, merged.hold_right, [], edit.frozen)
+
+
+def _new_curve(shot: Shot, target: Target, books: Books) -> Any:
+    """Make the curve of a target, and an action where its owner has none."""
+    role = "rig" if target.owner == shot.armature else "key"
+    other = shot.head.data.shape_keys if role == "rig" else shot.armature
+    shared = _made_action(books, other)
+    data = target.owner.animation_data
+    if shared is not None and (data is None or data.action is None):
+        compat.share_action(target.owner, shared)
+        books.notes.made_actions[role] = shared.name
+    curves, made = compat.ensure_fcurves(target.owner, f"{shot.head.name} takes")
+    if made:
+        books.notes.made_actions[role] = target.owner.animation_data.action.name
+    return compat.new_fcurve(target.owner, curves, target.data_path, target.index, target.group)
+
+
+def _made_action(books: Books, owner: bpy.types.ID | None) -> bpy.types.Action | None:
+    """The action that we made for the head's other datablock, where that one still uses it."""
+    data = owner.animation_data if owner is not None else None
+    action = data.action if data is not None else None
+    return action if action is not None and action.name in books.notes.made_actions.values() else None
+
+
+def _apply(target: Target, fcurve: Any, edit: Edit, books: Books) -> None:
+    """Write an edited table, keep the handles that have to stay, record the curve."""
+    write_table(fcurve, edit.table)
+    fcurve.update()
+    _keep_handles(fcurve, edit)
+    _record(target, fcurve, books)
+    if edit.frozen:
+        books.notes.frozen[target.curve_id] = edit.frozen
+    else:
+        books.notes.frozen.pop(target.curve_id, None)
+
+
+def _keep_handles(fcurve: Any, edit: Edit) -> None:
+    """Put handles back where Blender moved them; automatic ones are frozen, those next to the edges first."""
+    if not (edit.hold_left.any() or edit.hold_right.any()):
+        return
+    for nearest_only in (True, False):
+        current = read_handles(fcurve, edit.table)
+        moved = {
+            "left": edit.hold_left & _differ(current["handle_left"], edit.table["handle_left"]),
+            "right": edit.hold_right & _differ(current["handle_right"], edit.table["handle_right"]),
+        }
+        if not (moved["left"].any() or moved["right"].any()):
+            break
+        near = _next_to_edges(edit) if nearest_only else np.ones(len(edit.table), bool)
+        for side, rows in moved.items():
+            free = edit.table[f"handle_{side}_type"] == 0
+            edit.frozen += [freeze(edit.table, int(row), side) for row in np.flatnonzero(rows & near & ~free)]
+        write_handles(fcurve, edit.table)
+        fcurve.update()
+    _set_held(fcurve, edit)
+
+
+def _set_held(fcurve: Any, edit: Edit) -> None:
+    """Set the held handles to the last bit; no update follows that could move them again."""
+    final = read_handles(fcurve, edit.table)
+    for side, hold in (("left", edit.hold_left), ("right", edit.hold_right)):
+        final[f"handle_{side}"][hold] = edit.table[f"handle_{side}"][hold]
+    for name in ("handle_left", "handle_right"):
+        fcurve.keyframe_points.foreach_set(name, np.ascontiguousarray(final[name]).ravel())
+
+
+def _differ(current: NDArray[np.float32], wanted: NDArray[np.float32]) -> BoolArray:
+    """(K,) which points are not where they have to be."""
+    return (np.abs(current - wanted) > _HANDLE_TOLERANCE).any(axis=1)
+
+
+def _next_to_edges(edit: Edit) -> BoolArray:
+    """(K,) keys at the edges of the changed stretches and the ones next to them outside."""
+    times = edit.table["co"][:, 0].astype(np.float64)
+    near = np.zeros(len(times), bool)
+    for first, last in zip(edit.edges[::2], edit.edges[1::2], strict=True):
+        left, right = np.flatnonzero(times <= first + SAME_FRAME), np.flatnonzero(times >= last - SAME_FRAME)
+        near[left[-2:]] = near[right[:2]] = True
+    return near
+
+
+def _record(target: Target, fcurve: Any, books: Books) -> None:
+    """Remember a curve as it stands now."""
+    table = read_table(fcurve)
+    books.ledger.record(target.curve_id, table["co"][:, 0], table["co"][:, 1], table["type"])
+
+
+def _clear_target(snapshot: Snapshot, target: Target, status: NDArray[np.uint8], books: Books) -> None:
+    """Take our keys off one curve; a curve that we made and nobody else used goes, its property back to its value."""
+    fcurve, original = target.fcurve, books.library.original.get(target.curve_id)
+    if fcurve is None or original is None:
+        return
+    old = snapshot.tables[target.curve_id]
+    removed = status == KeyStatus.GENERATED
+    everywhere = Span(-1e9, 1e9)
+    restored = _restored(original, old[~removed], [everywhere], 0.0)
+    edit = clear_curve(_promoted(old, status), removed, restored, books.notes.frozen.get(target.curve_id, ()))
+    if len(edit.table) or original.existed:
+        _apply(target, fcurve, edit, books)
+        return
+    compat.fcurves_of(target.owner).remove(fcurve)
+    target.set_static(float(str(original.properties["value"])))
+    books.ledger.forget(target.curve_id)
+    books.notes.frozen.pop(target.curve_id, None)
+
+
+def _drop_empty_actions(shot: Shot, books: Books) -> None:
+    """Remove actions that we made and that hold nothing any more."""
+    owners = {"key": shot.head.data.shape_keys, "rig": shot.armature}
+    for role, name in list(books.notes.made_actions.items()):
+        owner = owners[role]
+        data = owner.animation_data if owner is not None else None
+        if data is None or data.action is None or data.action.name != name or not compat.is_curve_free(data.action):
+            continue
+        action, data.action = data.action, None
+        del books.notes.made_actions[role]
+        if not action.users:
+            bpy.data.actions.remove(action)
+
+
+def _tag(shot: Shot) -> None:
+    """Tell Blender that the animation of the head changed."""
+    for owner in {target.owner for target in shot.targets}:
+        owner.update_tag()
+
+
+def _neck_components(
+    snapshot: Snapshot, statuses: Mapping[str, NDArray[np.uint8]], plans: Mapping[str, ChannelPlan]
+) -> FloatArray:
+    """Components (K, 3 or 4) of the neck's planned rotations in the bone's rotation mode.
+
+    At the animator's keys the components are those that the curves have there, so that a component without a key of
+    its own gets exactly what it shows now.
+    """
+    shot, plan = snapshot.shot, plans.get(HEAD_ROTATION[0])
+    targets = [target for target in shot.targets if target.channels == HEAD_ROTATION]
+    if plan is None or not len(plan.frames) or shot.neck is None:
+        return np.zeros((0, max(len(targets), 1)))
+    model = np.stack([plans[name].values for name in HEAD_ROTATION], axis=-1)
+    keyed = _keyed_frames(snapshot, targets, statuses)
+    standing = np.stack([snapshot.raw(target, plan.frames) for target in targets], axis=-1)
+    rest, mode = shot.neck.bone.matrix_local.to_3x3(), shot.neck.rotation_mode
+    before, found = standing[0], np.empty_like(standing)
+    for row, frame in enumerate(plan.frames):
+        is_keyed = len(keyed) > 0 and float(np.abs(keyed - frame).min()) < SAME_FRAME
+        before = standing[row] if is_keyed else matrix_to_components(model_to_pose(model[row], rest), mode, before)
+        found[row] = before
+    return found
+
+
+def _keyed_frames(
+    snapshot: Snapshot, targets: Sequence[Target], statuses: Mapping[str, NDArray[np.uint8]]
+) -> FloatArray:
+    """Scene frames at which the animator keyed any component of the neck."""
+    found = [np.zeros(0)]
+    for target in targets:
+        stay = ~np.isin(statuses[target.curve_id], _REMOVED)
+        times = snapshot.tables[target.curve_id]["co"][stay, 0].astype(np.float64)
+        found.append(times + snapshot.shot.shifts[target.curve_id])
+    return np.concatenate(found)
