@@ -6,7 +6,7 @@ running.
 
 * regenerate_4x5s_seconds: warm; from a changed key to curves written and evaluated, 4 takes of 5 s of audio and the
   second of silence on both sides, face and head
-* cold_start_seconds: from starting the backend's process to its hello
+* cold_start_seconds: from starting the backend's process to its first answer, its model loaded
 * backend_peak_mib: largest resident memory of that backend after all of these generations
 * write_300_frames_ms: a take of 300 frames written into curves, the animator's keys kept, and the scene evaluated; the
   time for the channels there are, scaled to 60

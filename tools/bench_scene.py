@@ -52,12 +52,13 @@ def main(part: str, folder: Path, runs: int) -> int:
 
 
 def measure_start(runs: int) -> list[float]:
-    """Seconds from starting the backend's process to its hello; the last one is left running."""
+    """Seconds from starting the backend's process to its first answer, its model loaded; the last is left running."""
     samples = []
     for _ in range(runs):
         session.close()
         started = time.perf_counter()
         start_backend()
+        describe_backend()
         samples.append(time.perf_counter() - started)
     return samples
 

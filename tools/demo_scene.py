@@ -27,7 +27,7 @@ from ..backend.errors import RetakeError
 from ..backend.protocol import CHANNEL_NAMES, CONTROL_NAMES, HEAD_ROTATION
 from .demo_backend import describe_backend, start_backend
 from .demo_plan import SMILE, TURN, Plan, plan_keys
-from .demo_video import render_video
+from .demo_video import prepare_video, render_video
 
 TAKES = 3
 FIRST_FRAME = 1
@@ -94,6 +94,7 @@ def _perform(audio: Path, out: Path, measured: Path) -> None:
     result = _last_result()
     frames = _frames_to_read(result["span"])
     tracks = []
+    prepare_video()
     for number in range(1, TAKES + 1):
         with watch.timed(f"switch_{number}"):
             bpy.ops.retake.show_take(take=number)

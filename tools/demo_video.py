@@ -6,8 +6,10 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import bpy
 
@@ -18,12 +20,8 @@ _LOOK_AT, _HEIGHT = (0.0, -0.03, 0.03), 0.255  # point in model axes and height 
 _ANGLE = 10.0  # degrees, a little from the character's left
 
 
-def render_video(path: Path) -> None:
-    """Render the scene's frame range to an .mp4 with H.264 and AAC.
-
-    Args:
-        path: The file; replaced if it exists.
-    """
+def prepare_video() -> None:
+    """Set the scene up: camera, Workbench, H.264 and AAC in an .mp4. Once a scene."""
     scene = bpy.context.scene
     set_workbench(SIZE, SIZE, vertex_colors=False)
     set_camera(_ANGLE, _LOOK_AT, _HEIGHT)
@@ -34,21 +32,39 @@ def render_video(path: Path) -> None:
     ffmpeg = scene.render.ffmpeg
     ffmpeg.format, ffmpeg.codec, ffmpeg.constant_rate_factor = "MPEG4", "H264", "HIGH"
     ffmpeg.audio_codec, ffmpeg.audio_bitrate = "AAC", 160
-    scene.render.filepath = str(path)
     scene.render.use_file_extension = False
-    with _silenced():
-        bpy.ops.render.render(animation=True)
+
+
+def render_video(path: Path) -> None:
+    """Render the frame range of a prepared scene with its sound.
+
+    Args:
+        path: The .mp4 file; replaced if it exists.
+
+    Raises:
+        RuntimeError: Blender could not; the message ends with what it said.
+    """
+    bpy.context.scene.render.filepath = str(path)
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
+        try:
+            with _into(log):
+                bpy.ops.render.render(animation=True)
+        except RuntimeError as error:
+            log.seek(0)
+            raise RuntimeError(f"{''.join(log.readlines()[-20:])}{error}") from error
 
 
 @contextlib.contextmanager
-def _silenced() -> Iterator[None]:
-    """Keep Blender's two lines a frame off the terminal; they are written below Python."""
+def _into(log: IO[str]) -> Iterator[None]:
+    """Send what Blender says while rendering, two lines a frame written below Python, to a file."""
     sys.stdout.flush()
-    kept = os.dup(1)
-    with open(os.devnull, "w", encoding="utf-8") as nothing:  # noqa: PTH123 (os.devnull is no path on Windows)
-        os.dup2(nothing.fileno(), 1)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 1)
-            os.close(kept)
+    sys.stderr.flush()
+    kept = [os.dup(1), os.dup(2)]
+    try:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+        yield
+    finally:
+        for descriptor, copy in zip((1, 2), kept, strict=True):
+            os.dup2(copy, descriptor)
+            os.close(copy)
