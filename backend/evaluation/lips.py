@@ -140,7 +140,7 @@ def measure_lips(clips: Sequence[SpokenClip], rig: LipRig) -> dict[str, float]:
         "rounding_auc": rounding_auc(tracks),
         "rest": rest_share(tracks),
         "lag_ms": lag_ms([track.gap for track in tracks], reference),
-        "gap_correlation": _correlation(np.concatenate([track.gap for track in tracks]), np.concatenate(reference)),
+        "gap_correlation": correlation(np.concatenate([track.gap for track in tracks]), np.concatenate(reference)),
         "control_correlation": control_correlation(clips),
     }
 
@@ -232,7 +232,7 @@ def control_correlation(clips: Sequence[SpokenClip]) -> float:
     values = []
     for sides in _LIP_CONTROLS.values():
         columns = [CHANNEL_NAMES.index(side) for side in sides]
-        values.append(_correlation(made[:, columns].mean(axis=1), wanted[:, columns].mean(axis=1)))
+        values.append(correlation(made[:, columns].mean(axis=1), wanted[:, columns].mean(axis=1)))
     return float(np.mean(values))
 
 
@@ -296,8 +296,9 @@ def jittered(phones: Sequence[Phone], generator: np.random.Generator, sd: float 
     ]
 
 
-def _correlation(made: NDArray[np.floating], wanted: NDArray[np.floating]) -> float:
-    if made.std() < 1e-9 or wanted.std() < 1e-9:
+def correlation(made: NDArray[np.floating], wanted: NDArray[np.floating]) -> float:
+    """Pearson's correlation of two tracks (N,); 0 where one does not vary."""
+    if made.std() < 1e-6 or wanted.std() < 1e-6:
         return 0.0
     return float(np.corrcoef(made, wanted)[0, 1])
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The fully convolutional 1D U-Net of 3DiFACE (Sec. 3.1), shared by the face and the head.
 
-Deviations from the paper, each measured in the training notes: the style vector enters every block instead of
-only the last one, the timestep modulates every block, and a guidance flag *a channel* (Sec. 3.2 has one a
-frame) is concatenated to the motion of the face as well.
+Deviations from the paper: the style vector enters every block instead of only the last one, the timestep modulates
+every block and gates the noisy motion (early steps carry no motion, and its noise would drown the audio), and a
+guidance flag *a channel* (Sec. 3.2 has one a frame) is concatenated to the given values, of the face as well.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ class ConditionedUNet(nn.Module):
         self.config = config
         self.stride: int = 2 ** (len(config.widths) - 1)
         modulation_dim = config.time_dim + config.style_dim
-        self.motion_encoder = nn.Conv1d(config.motion_dim * (2 if config.takes_mask else 1), config.widths[0], 1)
+        self.motion_encoder = nn.Conv1d(config.motion_dim, config.widths[0], 1)
+        self.given_encoder = nn.Conv1d(2 * config.motion_dim, config.widths[0], 1) if config.takes_mask else None
         self.timestep_embedding = TimestepEmbedding(config.time_dim)
+        self.timestep_gate = nn.Linear(config.time_dim, 2 * config.widths[0])
         self.down = nn.ModuleList(self._level(width, modulation_dim) for width in config.widths[:-1])
         self.shrink = nn.ModuleList(
             nn.Conv1d(above, below, 4, stride=2, padding=1)
@@ -73,13 +75,27 @@ class ConditionedUNet(nn.Module):
         check_shapes(self.config, sample, audio_features, style, keyframe_mask)
         N = sample.shape[1]
         padding = (0, -N % self.stride)
-        flags = [keyframe_mask.to(sample.dtype)] if self.config.takes_mask else []
-        motion = functional.pad(torch.cat([sample, *flags], dim=-1).transpose(1, 2), padding)
         audio = functional.pad(audio_features.transpose(1, 2), padding)
-        modulation = torch.cat([self.timestep_embedding(timesteps), style], dim=-1)
-        hidden = self._decode(*self._encode(self.motion_encoder(motion), modulation, audio), modulation, audio)
+        embedding = self.timestep_embedding(timesteps)
+        modulation = torch.cat([embedding, style], dim=-1)
+        hidden = functional.pad(self._embed(sample, embedding, keyframe_mask), padding)
+        hidden = self._decode(*self._encode(hidden, modulation, audio), modulation, audio)
         predicted: Tensor = self.motion_decoder(hidden)[:, :, :N].transpose(1, 2)
         return predicted
+
+    def _embed(self, sample: Tensor, embedding: Tensor, keyframe_mask: Tensor) -> Tensor:
+        """Project the motion to (B, W, N), with the timestep and the given values.
+
+        The noisy part is gated by the timestep, since early it says next to nothing; given values never are.
+        """
+        scale, shift = self.timestep_gate(embedding)[:, :, None].chunk(2, dim=1)
+        if self.given_encoder is None:
+            return torch.sigmoid(scale) * self.motion_encoder(sample.transpose(1, 2)) + shift
+        flags = keyframe_mask.to(sample.dtype)
+        given = torch.cat([sample * flags, flags], dim=-1)
+        noisy = self.motion_encoder((sample * (1.0 - flags)).transpose(1, 2))
+        embedded: Tensor = torch.sigmoid(scale) * noisy + self.given_encoder(given.transpose(1, 2)) + shift
+        return embedded
 
     def _encode(self, hidden: Tensor, modulation: Tensor, audio: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Run the way down and the lowest level; returns its output and each upper level's output."""

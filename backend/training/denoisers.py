@@ -39,17 +39,24 @@ class DenoiserTraining:
 
 
 class StyledDenoiser(nn.Module):
-    """A denoiser and the style vectors it learns with."""
+    """A denoiser and the style vectors it learns with, the same for the face and the head."""
 
     def __init__(self, denoiser: ConditionedUNet, styles: int) -> None:
         super().__init__()
         self.denoiser = denoiser
-        self.styles = nn.Embedding(styles, denoiser.config.style_dim)
+        self.styles = nn.Embedding.from_pretrained(style_vectors(styles, denoiser.config.style_dim), freeze=True)
 
     def forward(self, sample: Tensor, timesteps: Tensor, audio: Tensor, style: Tensor, mask: Tensor) -> Tensor:
         """Predict x0 as `ConditionedUNet.forward`, with style indices (B,)."""
         predicted: Tensor = self.denoiser(sample, timesteps, audio, self.styles(style), mask)
         return predicted
+
+
+def style_vectors(styles: int, dim: int) -> Tensor:
+    """Vectors (styles, dim) of unit variance for the named styles: orthogonal, fixed, the same for every network."""
+    generator = torch.Generator().manual_seed(0)
+    directions, _ = torch.linalg.qr(torch.randn(max(styles, dim), dim, generator=generator))
+    return directions[:styles] * float(max(styles, dim)) ** 0.5
 
 
 def encode_cache(cache: Cache, encoder: AudioEncoder, seed: int) -> NDArray[np.float16]:
@@ -107,6 +114,15 @@ def train_denoiser(
     return trained
 
 
+def draw_timesteps(count: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    """Diffusion steps (count,), with a density that grows with t.
+
+    Line 3 of Algorithm 1 has a uniform one; but motion is smooth and its channels go together, so that half of the
+    steps are easy, and what the audio says is learned from the noisy ones.
+    """
+    return (NUM_TRAIN_TIMESTEPS * np.sqrt(generator.uniform(size=count))).astype(np.int64)
+
+
 @dataclass(frozen=True)
 class TrainingData:
     """Arrays to draw batches from."""
@@ -146,7 +162,7 @@ class Batches:
         given = self._keyframes.draw(self._motion(starts, generator), generator)
         motion, style = given.target, self._style(starts)
         target, mask = torch.from_numpy(motion), torch.from_numpy(given.mask)
-        timesteps = torch.from_numpy(generator.integers(0, NUM_TRAIN_TIMESTEPS, len(target)))
+        timesteps = torch.from_numpy(draw_timesteps(len(target), generator))
         noise = torch.from_numpy(generator.standard_normal(motion.shape, dtype=np.float32))
         sample = torch.where(mask, target, self._add_noise(target, noise, timesteps))
         tensors = (target, sample, timesteps, self._audio(starts, generator), torch.from_numpy(style), mask)

@@ -17,6 +17,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from ..audio.log_mel import FRAMES_PER_MOTION_FRAME, MOTION_FPS, normalised_log_mel
+from ..evaluation.lips import correlation
 from ..models.audio_encoder import AudioEncoder
 from ..models.phones import PHONES
 from ..protocol import CHANNEL_NAMES
@@ -134,7 +135,7 @@ def judge(
             wanted.append(controls)
         given, made = np.concatenate(wanted), np.concatenate(predicted)
         correlations = {
-            f"r_{name}": float(np.corrcoef(given[:, column], made[:, column])[0, 1])
+            f"r_{name}": correlation(made[:, column], given[:, column])
             for column, name in enumerate([*REGRESSED, "accent"])
         }
         accuracy = float(np.concatenate(right).mean())

@@ -68,13 +68,13 @@ class KeyframeSampler:
         target, mask = motion.copy(), np.zeros(motion.shape, bool)
         for item in range(len(motion)):
             kind = generator.uniform()
-            if kind < 0.22:
+            if kind < 0.30:
                 continue
-            if kind < 0.34:
+            if kind < 0.42:
                 mask[item] |= self._parts_left_out(motion.shape[1], generator)
-            if kind > 0.80:
+            if kind > 0.85:
                 mask[item] |= self._spans(motion.shape[1], generator)
-            if kind > 0.26:
+            if kind > 0.34:
                 self._keys(target[item], mask[item], generator)
         return Given(target, mask)
 
@@ -110,7 +110,7 @@ class KeyframeSampler:
         frames = len(target)
         same = generator.uniform() < 0.5
         channels = self._channels(generator)
-        moves = generator.uniform() < 0.75
+        moves = generator.uniform() < 0.7
         for _ in range(1 + generator.poisson(frames / generator.choice([90.0, 40.0, 20.0]))):
             channels = channels if same else self._channels(generator)
             first = int(generator.integers(0, frames))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,9 +115,7 @@ def pauses(phones: Sequence[Phone]) -> list[Phone]:
 def phrase_starts(phones: Sequence[Phone]) -> list[float]:
     """Times at which speech sets in after a pause, s."""
     return [
-        after.start
-        for before, after in zip(phones, phones[1:], strict=False)
-        if before.name == SILENCE and before.seconds >= PAUSE_SECONDS
+        after.start for before, after in pairwise(phones) if before.name == SILENCE and before.seconds >= PAUSE_SECONDS
     ]
 
 

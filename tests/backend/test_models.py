@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from retake.backend.errors import CheckpointError, OptionsError, ShapeError
+from retake.backend.models import (
+    AudioEncoder,
+    AudioEncoderConfig,
+    DenoiserConfig,
+    FaceDenoiser,
+    HeadDenoiser,
+    Models,
+    load_checkpoint,
+    save_checkpoint,
+)
+from retake.backend.models.phones import PHONES, VOWELS, phone_name
+
+SMALL_FACE = DenoiserConfig(motion_dim=5, feature_dim=6, style_dim=4, widths=(8, 12), time_dim=8)
+SMALL_HEAD = DenoiserConfig(motion_dim=3, feature_dim=6, style_dim=4, widths=(8, 12, 16), time_dim=8)
+SMALL_ENCODER = AudioEncoderConfig(front_width=8, width=12, dilations=(1, 2), feature_dim=6)
+
+
+def inputs(config: DenoiserConfig, B: int = 2, N: int = 21) -> tuple[torch.Tensor, ...]:
+    generator = torch.Generator().manual_seed(1)
+    sample = torch.randn(B, N, config.motion_dim, generator=generator)
+    audio = torch.randn(B, N, config.feature_dim, generator=generator)
+    style = torch.randn(B, config.style_dim, generator=generator)
+    mask = torch.rand(B, N, config.motion_dim, generator=generator) > 0.5
+    return sample, torch.tensor([3, 400][:B]), audio, style, mask
+
+
+def stirred(network: torch.nn.Module) -> torch.nn.Module:
+    """Give every weight a value, those that start at zero too."""
+    generator = torch.Generator().manual_seed(2)
+    for parameter in network.parameters():
+        parameter.data += 0.1 * torch.randn(parameter.shape, generator=generator)
+    return network.eval()
+
+
+@pytest.mark.parametrize(("kind", "config"), [(FaceDenoiser, SMALL_FACE), (HeadDenoiser, SMALL_HEAD)])
+@pytest.mark.parametrize("N", [1, 2, 7, 32])
+def test_denoisers_keep_any_number_of_frames(kind: type, config: DenoiserConfig, N: int) -> None:
+    sample, timesteps, audio, style, mask = inputs(config, N=N)
+    assert stirred(kind(config))(sample, timesteps, audio, style, mask).shape == (2, N, config.motion_dim)
+
+
+@pytest.mark.parametrize("position", range(5))
+def test_every_input_matters(position: int) -> None:
+    network = stirred(FaceDenoiser(SMALL_FACE))
+    given = list(inputs(SMALL_FACE))
+    before = network(*given)
+    given[position] = ~given[position] if given[position].dtype == torch.bool else given[position] * 0.5 + 1
+    assert (network(*given) - before).abs().max() > 1e-3
+
+
+def test_a_denoiser_without_flags_ignores_the_mask() -> None:
+    config = DenoiserConfig(5, 6, 4, (8, 12), time_dim=8, skip_connections=False, takes_mask=False)
+    network = stirred(FaceDenoiser(config))
+    sample, timesteps, audio, style, mask = inputs(config)
+    same = network(sample, timesteps, audio, style, ~mask)
+    torch.testing.assert_close(network(sample, timesteps, audio, style, mask), same)
+
+
+def test_a_frame_depends_on_its_neighbourhood_only() -> None:
+    network = stirred(HeadDenoiser(SMALL_HEAD))
+    sample, timesteps, audio, style, mask = inputs(SMALL_HEAD, N=240)
+    changed = sample.clone()
+    changed[:, 120] += 5.0
+    difference = (
+        network(changed, timesteps, audio, style, mask) - network(sample, timesteps, audio, style, mask)
+    ).abs()
+    assert difference[:, 120].max() > 1e-3
+    assert difference[:, :60].max() == 0
+    assert difference[:, 180:].max() == 0
+
+
+def test_wrong_shapes_are_named() -> None:
+    sample, timesteps, audio, style, mask = inputs(SMALL_FACE)
+    with pytest.raises(ShapeError, match=r"audio_features has shape \(2, 20, 6\) where \(2, 21, 6\)"):
+        FaceDenoiser(SMALL_FACE)(sample, timesteps, audio[:, 1:], style, mask)
+
+
+def test_the_default_networks_are_small() -> None:
+    sizes = [
+        sum(p.numel() for p in network.parameters()) for network in (AudioEncoder(), FaceDenoiser(), HeadDenoiser())
+    ]
+    assert 5e5 < sizes[0] < 8e5
+    assert sum(sizes) * 2 < 12e6  # bytes in float16
+
+
+def test_the_encoder_makes_one_feature_frame_of_four() -> None:
+    encoder = AudioEncoder(SMALL_ENCODER).eval()
+    features = encoder(torch.randn(2, 4 * 9, 80))
+    assert features.shape == (2, 9, 6)
+    assert encoder.phone_logits(features).shape == (2, 9, 40)
+
+
+def test_the_encoder_sees_no_further_than_it_says() -> None:
+    encoder = stirred(AudioEncoder(SMALL_ENCODER))
+    mel = torch.randn(1, 4 * 60, 80)
+    changed = mel.clone()
+    changed[:, 4 * 30 : 4 * 31] += 3.0
+    reached = (encoder(changed) - encoder(mel)).abs().amax(dim=(0, 2)).nonzero().flatten()
+    assert 30 - encoder.receptive_frames <= reached.min() <= 30 <= reached.max() <= 30 + encoder.receptive_frames
+
+
+def test_the_encoder_refuses_odd_lengths() -> None:
+    with pytest.raises(ShapeError, match=r"\(1, 6, 80\)"):
+        AudioEncoder(SMALL_ENCODER)(torch.zeros(1, 6, 80))
+
+
+def small_models() -> Models:
+    return Models(
+        stirred(AudioEncoder(SMALL_ENCODER)),
+        stirred(FaceDenoiser(SMALL_FACE)),
+        stirred(HeadDenoiser(SMALL_HEAD)),
+        torch.arange(8.0),
+        torch.ones(8),
+        ("neutral", "sad"),
+        torch.eye(2, 4),
+        {"name": "small", "channel_sd": [0.5] * 8},
+    )
+
+
+def test_a_checkpoint_comes_back(tmp_path: Path) -> None:
+    models = small_models()
+    save_checkpoint(tmp_path / "m.safetensors", models, torch.float32)
+    loaded = load_checkpoint(tmp_path / "m.safetensors")
+    given = inputs(SMALL_FACE)
+    torch.testing.assert_close(loaded.face(*given), models.face(*given))
+    torch.testing.assert_close(loaded.encoder(torch.ones(1, 8, 80)), models.encoder(torch.ones(1, 8, 80)))
+    assert loaded.head.config == SMALL_HEAD
+    assert loaded.metadata["name"] == "small"
+    assert loaded.channel_sd.tolist() == [0.5] * 8
+    torch.testing.assert_close(loaded.style("sad"), torch.tensor([0.0, 1.0, 0.0, 0.0]))
+    assert not any(parameter.requires_grad for parameter in loaded.face.parameters())
+
+
+def test_half_precision_stays_close(tmp_path: Path) -> None:
+    models = small_models()
+    save_checkpoint(tmp_path / "m.safetensors", models)
+    given = inputs(SMALL_FACE)
+    difference = load_checkpoint(tmp_path / "m.safetensors").face(*given) - models.face(*given)
+    assert difference.abs().max() < 0.02
+
+
+def test_an_unknown_style_lists_those_there_are() -> None:
+    with pytest.raises(OptionsError, match="neutral, sad"):
+        small_models().style("angry")
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "missing", "foreign"])
+def test_a_damaged_checkpoint_is_one_sentence(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "m.safetensors"
+    save_checkpoint(path, small_models())
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:-100])
+    elif damage == "text":
+        path.write_text("not a model")
+    elif damage == "foreign":
+        from safetensors.torch import save_file
+
+        save_file({"x": torch.zeros(1)}, path)
+    else:
+        path.unlink()
+    with pytest.raises(CheckpointError) as caught:
+        load_checkpoint(path)
+    assert "\n" not in str(caught.value)
+    assert "m.safetensors" in str(caught.value)
+
+
+def test_phone_names() -> None:
+    assert len(PHONES) == 40
+    assert len(set(PHONES)) == 40
+    assert [phone_name(label) for label in ("AA1", "pau", "AX", "zh")] == ["aa", "sil", "ah", "zh"]
+    assert "aa" in VOWELS
+    assert "b" not in VOWELS
+    assert len(VOWELS) == 15
+    with pytest.raises(ValueError, match="'qq'"):
+        phone_name("qq")
