@@ -15,11 +15,11 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .interpreters import Version, dotted, find_interpreter, variable_name
+from .interpreters import InterpreterError, Version, dotted, find_interpreter, variable_name
 
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / "tools" / "requirements"
@@ -82,6 +82,25 @@ def python_in(environment: Environment, root: Path = ROOT) -> Path:
 def runs_in(environment: Environment, root: Path = ROOT) -> bool:
     """Whether the running interpreter is that environment's."""
     return Path(sys.prefix).resolve() == (root / ".venv" / environment.name).resolve()
+
+
+def rerun(environment: Environment, script: Path, arguments: Sequence[str]) -> int:
+    """Run a script again in an environment, which is made first if it is not there.
+
+    Args:
+        environment: Which.
+        script: The script.
+        arguments: Those it was called with.
+
+    Returns:
+        Its exit code; 1 after a sentence on stderr if the environment cannot be made.
+    """
+    try:
+        python = ensure(environment)
+    except (EnvironmentMakeError, InterpreterError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return subprocess.run([python, script, *arguments]).returncode
 
 
 def ensure(environment: Environment, root: Path = ROOT) -> Path:

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from .environments import BACKEND, ROOT, ensure, runs_in
+from .environments import BACKEND, ROOT, rerun, runs_in
 
 PHRASES = ("Maybe we move above the blue moon.", "My father saw five happy puppies.")
 VOICE = "slt"
@@ -37,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, default=ASSETS, metavar="FOLDER", help="default: backend/assets")
     options = parser.parse_args(arguments)
     if not runs_in(BACKEND):
-        return subprocess.run([ensure(BACKEND), ROOT / "scripts" / "make_sample.py", *arguments]).returncode
+        return rerun(BACKEND, ROOT / "scripts" / "make_sample.py", arguments)
     try:
         write_sample(options.out)
     except ValueError as error:

@@ -87,6 +87,20 @@ def test_real_requirements_are_exact(environment: Environment) -> None:
     assert all("==" in line for line in lines)
 
 
+def test_a_script_runs_again_in_its_environment(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(environments.ensure, "__defaults__", (root,))
+    script = root / "script.py"
+    script.write_text("import sys; print(sys.prefix, *sys.argv[1:]); sys.exit(3)", encoding="utf-8")
+    assert environments.rerun(EMPTY, script, ["--a", "b c"]) == 3
+    prefix, *arguments = capfd.readouterr().out.split(maxsplit=1)
+    assert Path(prefix).resolve() == (root / ".venv" / "empty").resolve()
+    assert arguments == ["--a b c\n"]
+    assert environments.rerun(MISSING, script, []) == 1
+    assert "needs Python 3.99" in capfd.readouterr().err
+
+
 def test_paths_of_interpreters(root: Path) -> None:
     python = environments.python_in(EMPTY, root)
     assert python.is_relative_to(root / ".venv" / "empty")
