@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from ...backend.errors import InputError, ShapeError
-from ...backend.protocol import MODEL_FPS
+from ...backend.errors import InputError
 from .channels import channels_of
 from .given import Given
 from .request import RequestValues, request_values
+from .result import read_result
 from .splice import splice
 from .takes import ORIGINAL, CompEntry, GivenSet, OriginalCurve, Settings, Take
 from .timing import AudioClock, Span
@@ -79,7 +78,7 @@ class Library:
         Raises:
             ShapeError: Message and arrays do not fit together, or a value is not finite.
         """
-        result = read_result(message, arrays, parts, span)
+        result = read_result(message, arrays, parts, span, given)
         given_set = GivenSet.of_request(given, result.channel_names, span)
         ids = list(range(self.next_id, self.next_id + len(result.seeds)))
         for number, seed, values in zip(ids, result.seeds, result.values, strict=True):
@@ -122,7 +121,7 @@ class Library:
                 result's.
             ShapeError: Message and arrays do not fit together, or a value is not finite.
         """
-        result = read_result(message, arrays, parts, span)
+        result = read_result(message, arrays, parts, span, given)
         old = [self.take(number) for number in ids]
         for take in old:
             self._check_update(take, parts, span)
@@ -229,53 +228,6 @@ class Library:
                 f"{take.name} ends before the range from {span.start:.2f} to {span.end:.2f} s, or starts after it.",
                 "Choose a range that touches it, or make new takes.",
             )
-
-
-@dataclass(frozen=True)
-class GenerateResult:
-    """A checked `generate` result, cut to the parts that were generated.
-
-    Attributes:
-        seeds: One a take.
-        start_frame: Model frame of values[:, 0].
-        channel_names: (C,) channels of the parts.
-        values: (K, N, C) float32.
-    """
-
-    seeds: tuple[int, ...]
-    start_frame: int
-    channel_names: tuple[str, ...]
-    values: NDArray[np.float32]
-
-
-def read_result(
-    message: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], parts: Sequence[str], span: Span
-) -> GenerateResult:
-    """Check a `generate` result and cut it to some parts.
-
-    Args:
-        message: The result's message.
-        arrays: Its arrays.
-        parts: Parts that were generated.
-        span: The range that was asked for, s; the frames must cover it up to one model frame.
-
-    Raises:
-        ShapeError: Message and arrays do not fit together, a value is not finite, or the range is not covered.
-    """
-    names, channels = [str(name) for name in message.get("channel_names", ())], arrays.get("channels")
-    seeds, start = message.get("seeds", ()), message.get("start_frame")
-    wanted = channels_of(parts)
-    if channels is None or not isinstance(start, int) or channels.shape[::2] != (len(seeds), len(names)):
-        shape = None if channels is None else channels.shape
-        raise ShapeError(f"The result's channels {shape} do not fit {len(seeds)} seeds and {len(names)} names.")
-    if message.get("fps") != MODEL_FPS or set(wanted) - set(names):
-        raise ShapeError(f"The result is not at {MODEL_FPS} fps or lacks channels of {', '.join(parts)}.")
-    if start > span.start * MODEL_FPS + 1.01 or start + channels.shape[1] - 1 < span.end * MODEL_FPS - 1.01:
-        raise ShapeError(f"The result has {channels.shape[1]} frames from frame {start}: not the range asked for.")
-    values = np.ascontiguousarray(channels[:, :, [names.index(name) for name in wanted]], np.float32)
-    if not np.isfinite(values).all():
-        raise ShapeError("The result holds values that are not finite numbers.")
-    return GenerateResult(tuple(int(seed) for seed in seeds), start, wanted, values)
 
 
 def _covers(outer: Span, inner: Span) -> bool:

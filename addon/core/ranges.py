@@ -133,10 +133,10 @@ def phrase_at(pauses: Sequence[Span], clock: AudioClock, playhead: float, audio_
 
 def _loudness(samples: NDArray[np.floating], rate: float) -> FloatArray:
     """RMS in dB of each 10 ms of a recording, all its channels together; the rest at the end counts as one more."""
+    if not np.size(samples):
+        return np.zeros(0)
     power = np.square(np.asarray(samples, np.float64).reshape(len(samples), -1)).mean(axis=1)
     edges = np.round(np.arange(0, len(power), _HOP * rate)).astype(np.int64)
-    if not len(edges):
-        return np.zeros(0)
     sums = np.add.reduceat(power, edges)
     counts = np.diff(np.append(edges, len(power)))
     return np.asarray(10 * np.log10(sums / counts + 1e-10), np.float64)
