@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,8 @@ def main(audio: Path, out: Path, measured: Path) -> int:
         arrays = dict(file)
     shown = Shown(arrays, json.loads(measured.with_suffix(".json").read_text(encoding="utf-8")))
     _draw(shown, out)
-    report = make_report(shown, audio)
+    models = load_checkpoint()
+    report = make_report(shown, audio, models.channel_sd, models.metadata["seam_reference"])
     text = json.dumps(report, indent=2, allow_nan=False)
     (out / "report.json").write_text(text + "\n", encoding="utf-8")
     print(text)
@@ -85,11 +86,19 @@ def main(audio: Path, out: Path, measured: Path) -> int:
     return 0
 
 
-def make_report(shown: Shown, audio: Path) -> dict[str, object]:
-    """All figures, by the definitions in `backend/evaluation`; a measure without a value is null."""
-    models = load_checkpoint()
-    sd = models.channel_sd
-    reference, source = _seam_reference(shown, audio, sd, models.metadata)
+def make_report(shown: Shown, audio: Path, sd: Floats, seam_table: Mapping[str, float]) -> dict[str, object]:
+    """All figures, by the definitions in `backend/evaluation`.
+
+    Args:
+        shown: What the scene showed.
+        audio: The recording; phone times are looked for beside it.
+        sd: (C,) standard deviation of each channel on the teacher's tracks.
+        seam_table: `seam_reference` of the teacher's tracks of other recordings, by frame rate.
+
+    Returns:
+        Flat and JSON-able; a measure without a value is None.
+    """
+    reference, source = _seam_reference(shown, audio, sd, seam_table)
     tracks, arrays = shown.arrays["tracks"], shown.arrays
     inside = _generated(shown)
     figures = {
@@ -133,7 +142,7 @@ def _seams(shown: Shown) -> Floats:
     return np.array([shown.row(frame) for frame in (*shown.facts["key_frames"], *edges)])
 
 
-def _seam_reference(shown: Shown, audio: Path, sd: Floats, metadata: dict[str, Any]) -> tuple[float, str]:
+def _seam_reference(shown: Shown, audio: Path, sd: Floats, table: Mapping[str, float]) -> tuple[float, str]:
     """How jerky speech itself is, and where that is from.
 
     With phone times beside the recording (a .json of the same name with `phones`) the teacher performs this clip;
@@ -146,7 +155,7 @@ def _seam_reference(shown: Shown, audio: Path, sd: Floats, metadata: dict[str, A
         tracks = [perform(phones, seconds, shown.fps, seed=seed) for seed in range(_TEACHER_TAKES)]
         return seam_reference(tracks, sd), "the teacher's takes of this recording"
     nearest = min(SEAM_RATES, key=lambda name: abs(SEAM_RATES[name] - shown.fps))
-    return float(metadata["seam_reference"][nearest]), "the teacher's takes of other recordings, told by the model file"
+    return float(table[nearest]), "the teacher's takes of other recordings, told by the model file"
 
 
 def _seconds(shown: Shown) -> dict[str, float]:
