@@ -54,7 +54,7 @@ def bend(frames: FloatArray, anchors: Sequence[Anchor]) -> FloatArray:
     """What to add to a track so that it meets its anchors.
 
     Args:
-        frames: (F,) frames at which the track is known.
+        frames: (F,) ascending frames at which the track is known.
         anchors: In order of time; their reaches are cut at the neighbouring anchors.
 
     Returns:
@@ -62,12 +62,13 @@ def bend(frames: FloatArray, anchors: Sequence[Anchor]) -> FloatArray:
     """
     correction = np.zeros(len(frames))
     for anchor in separated(anchors):
-        away = frames - anchor.frame
-        for side, reach in ((-1.0, anchor.left), (1.0, anchor.right)):
-            near = (away * side > 0) & (away * side < reach)
-            x = np.abs(away[near]) / reach if reach > 0 else np.zeros(0)
-            correction[near] += anchor.residual * kernel(x) + anchor.slope * side * reach * slope_kernel(x)
-        correction[away == 0] += anchor.residual
+        start, at, stop = np.searchsorted(frames, anchor.frame + np.array([-anchor.left, 0.0, anchor.right]))
+        after = at + int(at < len(frames) and frames[at] == anchor.frame)
+        correction[at:after] += anchor.residual
+        for near, side, reach in ((slice(start, at), -1.0, anchor.left), (slice(after, stop), 1.0, anchor.right)):
+            if reach > 0:
+                x = np.abs(frames[near] - anchor.frame) / reach
+                correction[near] += anchor.residual * kernel(x) + anchor.slope * side * reach * slope_kernel(x)
     return correction
 
 
@@ -75,7 +76,9 @@ def separated(anchors: Sequence[Anchor]) -> list[Anchor]:
     """The anchors with their reaches cut so that none reaches past another."""
     result = list(anchors)
     for number in range(1, len(result)):
-        gap = result[number].frame - result[number - 1].frame
-        result[number - 1] = replace(result[number - 1], right=min(result[number - 1].right, gap))
-        result[number] = replace(result[number], left=min(result[number].left, gap))
+        before, after = result[number - 1], result[number]
+        gap = after.frame - before.frame
+        if before.right > gap or after.left > gap:
+            result[number - 1] = replace(before, right=min(before.right, gap))
+            result[number] = replace(after, left=min(after.left, gap))
     return result

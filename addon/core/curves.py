@@ -34,9 +34,6 @@ class KeyType(IntEnum):
     GENERATED = 5
 
 
-GIVEN_TYPES = (KeyType.KEYFRAME, KeyType.EXTREME, KeyType.BREAKDOWN, KeyType.MOVING_HOLD)
-
-
 class Interpolation(IntEnum):
     """Blender's interpolations that matter here; higher numbers are easings."""
 

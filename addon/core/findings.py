@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .curves import GIVEN_TYPES, KeyType
+from .curves import KeyType
 from .ledger import Ledger, WrittenCurve
 from .matching import FRAME_TOLERANCE, VALUE_TOLERANCE, nearest_frames
 from .statuses import CurveState, Finding, FindingKind, KeyStatus
@@ -160,11 +160,10 @@ def _baked(state: CurveState, frames: Span, half: float) -> Indices:
     """Keys of a curve that make it a bake within the range: its JITTER keys, or all given ones if there are many."""
     types = np.asarray(state.keys.types)
     within = (state.keys.frames >= frames.start) & (state.keys.frames <= frames.end)
-    authored = within & (np.isin(types, GIVEN_TYPES) | (types == KeyType.JITTER))
-    authored &= state.status != KeyStatus.CORRECTED
+    authored = within & (types != int(KeyType.GENERATED)) & (state.status != int(KeyStatus.CORRECTED))
     if int(authored.sum()) > half and int(authored.sum()) >= MIN_BAKE_KEYS:
         return np.flatnonzero(authored).astype(np.int64)
-    return np.flatnonzero(within & (types == KeyType.JITTER)).astype(np.int64)
+    return np.flatnonzero(within & (types == int(KeyType.JITTER))).astype(np.int64)
 
 
 def _named(channels: Sequence[str]) -> str:

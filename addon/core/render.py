@@ -145,9 +145,10 @@ def _anchors(job: _Job, frames: FloatArray, values: FloatArray) -> list[Anchor]:
     keys = job.given.frames
     near = (keys > frames[0] - 1) & (keys < frames[-1] + 1)
     times, wanted = keys[near], job.given.values[near]
-    met = wanted - interpolate(values[:, None], times - frames[0])[:, 0]
+    missing = wanted - interpolate(values[:, None], times - frames[0])[:, 0] if len(times) else wanted
     anchors = [
-        Anchor(float(time), float(residual), job.reach, job.reach) for time, residual in zip(times, met, strict=True)
+        Anchor(float(time), float(residual), job.reach, job.reach)
+        for time, residual in zip(times, missing, strict=True)
     ]
     if not len(times) or times[0] > frames[0] + HALF_FRAME:
         anchors.insert(0, _edge(job, frames, values, is_start=True))

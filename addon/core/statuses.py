@@ -25,6 +25,7 @@ class KeyStatus(IntEnum):
 
 
 GIVEN_STATUSES = (KeyStatus.GIVEN, KeyStatus.CORRECTED, KeyStatus.BAKE)
+_IS_GIVEN = np.array([status in GIVEN_STATUSES for status in KeyStatus])
 
 
 class FindingKind(Enum):
@@ -78,7 +79,7 @@ class CurveState:
     @property
     def given(self) -> NDArray[np.bool_]:
         """(K,) which keys are given."""
-        return np.isin(self.status, GIVEN_STATUSES)
+        return _IS_GIVEN[self.status]
 
 
 @dataclass(frozen=True)
