@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Library and ledger as bytes, to be kept in a datablock of the shot.
 
-Lossless. The bytes are: magic, format version, CRC-32, then deflated: length of a JSON header, the header, the arrays
-it lists. Values of takes are stored as differences (exclusive or) of their bit patterns along time and all arrays byte
-plane by byte plane, which deflates well: see `tests/addon_core/test_storage.py` for sizes.
+Lossless. The bytes are: magic, format version, CRC-32 of all that follows; length of a deflated block, the block
+(length of a JSON header, the header, the arrays it lists); the deflated values of the takes, one after the other.
+Arrays are stored byte plane by byte plane, values of takes as differences (exclusive or) of their bit patterns along
+time, which deflates well. A take never changes, so its deflated values are kept with it: saving a library after
+another take was shown costs next to nothing.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +33,7 @@ _MAGIC = b"RETAKE"
 _HEAD = struct.Struct("<6sHI")
 _LENGTH = struct.Struct("<I")
 _MAX_BYTES = 1 << 30
+_DEFLATED: WeakKeyDictionary[Take, bytes] = WeakKeyDictionary()
 
 
 class StoredTakesError(InputError):
@@ -44,10 +49,11 @@ def library_to_bytes(library: Library) -> bytes:
         "kind": "library",
         "next_id": library.next_id,
         "takes": [_take_header(take, arrays) for take in library.takes.values()],
+        "sizes": [len(_deflated(take)) for take in library.takes.values()],
         "comp": [[entry.part, entry.span.start, entry.span.end, entry.take] for entry in library.comp],
         "original": {name: _original_header(curve, arrays) for name, curve in library.original.items()},
     }
-    return _pack(header, arrays)
+    return _pack(header, arrays, [_deflated(take) for take in library.takes.values()])
 
 
 def library_from_bytes(data: bytes) -> Library:
@@ -56,16 +62,18 @@ def library_from_bytes(data: bytes) -> Library:
     Raises:
         StoredTakesError: The data is damaged or of a newer format.
     """
-    header, arrays = _unpack(data, "library")
+    header, arrays, rest = _unpack(data, "library")
     try:
-        takes = [_read_take(item, arrays) for item in header["takes"]]
+        ends = np.cumsum([0, *header["sizes"]])
+        chunks = [rest[start:end] for start, end in itertools.pairwise(ends)]
+        takes = [_read_take(item, arrays, chunk) for item, chunk in zip(header["takes"], chunks, strict=True)]
         return Library(
             {take.id: take for take in takes},
             [CompEntry(str(part), Span(start, end), int(take)) for part, start, end, take in header["comp"]],
             {name: _read_original(item, arrays) for name, item in header["original"].items()},
             int(header["next_id"]),
         )
-    except (KeyError, IndexError, TypeError, ValueError, InputError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, zlib.error, InputError) as error:
         raise _damaged() from error
 
 
@@ -76,7 +84,7 @@ def ledger_to_bytes(ledger: Ledger) -> bytes:
         name: [arrays.add(curve.frames), arrays.add(curve.values), arrays.add(curve.types)]
         for name, curve in ledger.curves.items()
     }
-    return _pack({"kind": "ledger", "curves": curves}, arrays)
+    return _pack({"kind": "ledger", "curves": curves}, arrays, [])
 
 
 def ledger_from_bytes(data: bytes) -> Ledger:
@@ -85,7 +93,7 @@ def ledger_from_bytes(data: bytes) -> Ledger:
     Raises:
         StoredTakesError: The data is damaged or of a newer format.
     """
-    header, arrays = _unpack(data, "ledger")
+    header, arrays, _ = _unpack(data, "ledger")
     try:
         return Ledger(
             {name: WrittenCurve(*(arrays[number] for number in numbers)) for name, numbers in header["curves"].items()}
@@ -107,8 +115,6 @@ class _Arrays:
 
 
 def _take_header(take: Take, arrays: _Arrays) -> dict[str, Any]:
-    bits = np.array(take.values.T, np.float32, order="C").view(np.uint32)  # a copy: the take keeps its values
-    bits[:, 1:] ^= bits[:, :-1].copy()
     return {
         "id": take.id,
         "name": take.name,
@@ -117,28 +123,41 @@ def _take_header(take: Take, arrays: _Arrays) -> dict[str, Any]:
         "span": [take.span.start, take.span.end],
         "start_frame": take.start_frame,
         "channel_names": list(take.channel_names),
-        "values": arrays.add(bits),
+        "frames": len(take.values),
         "settings": asdict(take.settings),
         "given": [arrays.add(take.given.times), arrays.add(take.given.channels), arrays.add(take.given.values)],
         "pinned": take.pinned,
     }
 
 
-def _read_take(item: Mapping[str, Any], arrays: Sequence[NDArray[Any]]) -> Take:
-    bits = np.bitwise_xor.accumulate(arrays[item["values"]], axis=1)
-    return Take(
+def _deflated(take: Take) -> bytes:
+    """Values of a take as they are stored; made once a take."""
+    if take not in _DEFLATED:
+        bits = np.array(take.values.T, np.float32, order="C").view(np.uint32)  # a copy: the take keeps its values
+        bits[:, 1:] ^= bits[:, :-1].copy()
+        _DEFLATED[take] = zlib.compress(_planes(bits), 6)
+    return _DEFLATED[take]
+
+
+def _read_take(item: Mapping[str, Any], arrays: Sequence[NDArray[Any]], chunk: bytes) -> Take:
+    names = tuple(str(name) for name in item["channel_names"])
+    raw = zlib.decompressobj().decompress(chunk, _MAX_BYTES)
+    bits = _from_planes(raw, np.dtype(np.uint32), (len(names), int(item["frames"])), 0)
+    take = Take(
         id=int(item["id"]),
         name=str(item["name"]),
         seed=int(item["seed"]),
         parts=tuple(item["parts"]),
         span=Span(*item["span"]),
         start_frame=int(item["start_frame"]),
-        channel_names=tuple(item["channel_names"]),
-        values=np.ascontiguousarray(bits.view(np.float32).T),
+        channel_names=names,
+        values=np.ascontiguousarray(np.bitwise_xor.accumulate(bits, axis=1).view(np.float32).T),
         settings=Settings(**item["settings"]),
         given=GivenSet(*(arrays[number] for number in item["given"])),
         pinned=bool(item["pinned"]),
     )
+    _DEFLATED[take] = bytes(chunk)
+    return take
 
 
 def _original_header(curve: OriginalCurve, arrays: _Arrays) -> dict[str, Any]:
@@ -151,15 +170,16 @@ def _read_original(item: Mapping[str, Any], arrays: Sequence[NDArray[Any]]) -> O
     return OriginalCurve(bool(item["existed"]), rows, item["properties"])
 
 
-def _pack(header: Mapping[str, Any], arrays: _Arrays) -> bytes:
+def _pack(header: Mapping[str, Any], arrays: _Arrays, chunks: Sequence[bytes]) -> bytes:
     listed = [[array.dtype.str, list(array.shape)] for array in arrays.items]
     text = json.dumps({**header, "arrays": listed}).encode()
-    planes = [array.reshape(-1, 1).view(np.uint8).reshape(-1, array.itemsize).T.tobytes() for array in arrays.items]
-    body = zlib.compress(b"".join([_LENGTH.pack(len(text)), text, *planes]), 6)
+    block = zlib.compress(b"".join([_LENGTH.pack(len(text)), text, *map(_planes, arrays.items)]), 6)
+    body = b"".join([_LENGTH.pack(len(block)), block, *chunks])
     return _HEAD.pack(_MAGIC, FORMAT_VERSION, zlib.crc32(body)) + body
 
 
-def _unpack(data: bytes, kind: str) -> tuple[dict[str, Any], list[NDArray[Any]]]:
+def _unpack(data: bytes, kind: str) -> tuple[dict[str, Any], list[NDArray[Any]], bytes]:
+    """Header, arrays and what follows them."""
     if len(data) < _HEAD.size:
         raise _damaged()
     magic, version, checksum = _HEAD.unpack_from(data)
@@ -169,7 +189,8 @@ def _unpack(data: bytes, kind: str) -> tuple[dict[str, Any], list[NDArray[Any]]]
     if magic != _MAGIC or zlib.crc32(body) != checksum:
         raise _damaged()
     try:
-        raw = zlib.decompressobj().decompress(body, _MAX_BYTES)
+        rest = _LENGTH.size + _LENGTH.unpack_from(body)[0]
+        raw = zlib.decompressobj().decompress(body[_LENGTH.size : rest], _MAX_BYTES)
         (length,) = _LENGTH.unpack_from(raw)
         header = json.loads(raw[_LENGTH.size : _LENGTH.size + length])
         arrays = _read_arrays(header["arrays"], raw[_LENGTH.size + length :])
@@ -177,18 +198,27 @@ def _unpack(data: bytes, kind: str) -> tuple[dict[str, Any], list[NDArray[Any]]]
         raise _damaged() from error
     if header.get("kind") != kind:
         raise StoredTakesError(f"The stored data is a {header.get('kind')}, not a {kind}.")
-    return header, arrays
+    return header, arrays, body[rest:]
 
 
 def _read_arrays(listed: Sequence[tuple[str, Sequence[int]]], raw: bytes) -> list[NDArray[Any]]:
     arrays, at = [], 0
     for name, shape in listed:
-        dtype = np.dtype(name)
-        count = int(np.prod(shape, dtype=np.int64))
-        plane = np.frombuffer(raw, np.uint8, count * dtype.itemsize, at)
-        arrays.append(np.ascontiguousarray(plane.reshape(dtype.itemsize, count).T).view(dtype).reshape(tuple(shape)))
-        at += count * dtype.itemsize
+        arrays.append(_from_planes(raw, np.dtype(name), tuple(shape), at))
+        at += arrays[-1].nbytes
     return arrays
+
+
+def _planes(array: NDArray[Any]) -> bytes:
+    """Bytes of an array, first all first bytes of its items, then all second ones, and so on."""
+    return array.reshape(-1, 1).view(np.uint8).reshape(-1, array.itemsize).T.tobytes()
+
+
+def _from_planes(raw: bytes, dtype: np.dtype[Any], shape: tuple[int, ...], at: int) -> NDArray[Any]:
+    """Inverse of `_planes`, reading from a place in some bytes."""
+    count = int(np.prod(shape, dtype=np.int64))
+    planes = np.frombuffer(raw, np.uint8, count * dtype.itemsize, at).reshape(dtype.itemsize, count)
+    return np.ascontiguousarray(planes.T).view(dtype).reshape(shape)
 
 
 def _damaged() -> StoredTakesError:

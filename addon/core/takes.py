@@ -86,9 +86,9 @@ class GivenSet:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Take:
-    """One performance, in audio time at the model's rate.
+    """One performance, in audio time at the model's rate. It never changes: an update makes another object.
 
     Attributes:
         id: Number in the library, from 1; ids are never used again.

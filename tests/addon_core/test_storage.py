@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -61,6 +62,15 @@ def test_a_library_comes_back_bit_for_bit(values: np.ndarray, name: str, seed: i
     np.testing.assert_array_equal(back.original["curve"].arrays["frames"], original.arrays["frames"])
 
 
+def test_storing_twice_gives_the_same_bytes_and_an_updated_take_is_stored_anew() -> None:
+    library = Library({1: make_take(np.ones((5, 3), np.float32))})
+    data = storage.library_to_bytes(library)
+    assert storage.library_to_bytes(library) == data
+    assert storage.library_to_bytes(storage.library_from_bytes(data)) == data
+    library.takes[1] = replace(library.takes[1], values=np.zeros((5, 3), np.float32))
+    assert not storage.library_from_bytes(storage.library_to_bytes(library)).takes[1].values.any()
+
+
 def test_deleted_takes_are_not_stored() -> None:
     library = Library(deleted={1: make_take(np.zeros((3, 2), np.float32))})
     assert storage.library_from_bytes(storage.library_to_bytes(library)).deleted == {}
@@ -103,7 +113,8 @@ def test_damage_is_one_sentence(data: st.DataObject) -> None:
     "body", [b"", b"\x00\x00\x00\x00", b"\x02\x00\x00\x00{}", b'\x10\x00\x00\x00{"arrays": [[1]]}']
 )
 def test_sound_bytes_of_wrong_content_are_one_sentence(body: bytes) -> None:
-    packed = zlib.compress(body)
+    block = zlib.compress(body)
+    packed = len(block).to_bytes(4, "little") + block
     data = storage._HEAD.pack(b"RETAKE", 1, zlib.crc32(packed)) + packed
     with pytest.raises(storage.StoredTakesError, match="damaged"):
         storage.library_from_bytes(data)
