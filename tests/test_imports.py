@@ -15,7 +15,9 @@ BLENDERS_OWN = {"bpy", "bpy_extras", "mathutils", "bmesh", "aud", "gpu", "blf"}
 
 # A package may import what stands to the left of it, itself included.
 _SHARED = ("errors", "protocol", "monitor")
-BACKEND_LAYERS = (*_SHARED, "rigs", "models", "audio", "diffusion", "pipelines", "training", "evaluation")
+BACKEND_LAYERS = (*_SHARED, "rigs", "models", "audio", "diffusion", "pipelines", "teacher", "evaluation", "training")
+# The articulation teacher and labelled speech are the reference of the measures, which in turn judge the training.
+TEACHER = {"speech", "speech_folder", "articulation", "expression", "styles", "teacher"}
 ADDON_LAYERS = ("core", "compat", "scene", "operators", "ui")
 
 
@@ -51,9 +53,10 @@ def foreign(names: set[str]) -> set[str]:
 
 def layer_of(name: str, side: str, layers: tuple[str, ...]) -> int | None:
     """Place in `layers` of a module of that side; None for what stands above all of them, or elsewhere."""
-    parts = name.split(".")
-    is_in_layer = parts[:2] == ["retake", side] and len(parts) > 2 and parts[2] in layers
-    return layers.index(parts[2]) if is_in_layer else None
+    package, _, inside = name.removeprefix(f"retake.{side}.").partition(".")
+    if package == "training" and inside.partition(".")[0] in TEACHER:
+        package = "teacher"
+    return layers.index(package) if package in layers else None
 
 
 @pytest.mark.parametrize("path", [Path("__init__.py"), *modules_below("addon")], ids=str)
