@@ -67,8 +67,9 @@ def main(audio: Path, out: Path, measured: Path) -> int:
     root.register()
     try:
         _perform(audio, out, measured)
-    except (RetakeError, ValueError, RuntimeError) as error:  # operators report what is wrong as RuntimeError
-        print(str(error).removeprefix("Error: ").strip(), file=sys.stderr)
+    except (RetakeError, ValueError, RuntimeError) as error:
+        if not str(error).startswith("Error: "):  # an operator's own report, which Blender has printed
+            print(error, file=sys.stderr)
         return 1
     finally:
         root.unregister()
