@@ -13,6 +13,8 @@ from .pipelines.performance import PerformanceOptions
 from .protocol import PARTS, Arrays
 from .rigs import NamedControlsRig
 
+_LARGEST = 1e12  # of any number in a request
+
 
 @dataclass(frozen=True)
 class GenerateRequest:
@@ -31,15 +33,14 @@ def parse_generate(message: Mapping[str, Any], arrays: Arrays) -> GenerateReques
         OptionsError: A member is missing or of the wrong type, or an option is out of its range.
         GivenValuesError: The given values do not fit together.
     """
-    bounds = _member(message, "range", list, None)
-    if bounds is not None and (len(bounds) != 2 or not all(isinstance(bound, int | float) for bound in bounds)):
-        raise OptionsError(f"The request's range is {bounds}, not two times in seconds.")
-    steps = message.get("steps")
+    steps, bounds = message.get("steps"), message.get("range")
+    if bounds is not None and (not isinstance(bounds, list) or len(bounds) != 2):
+        raise OptionsError(f"The request's range is {bounds!r}, not two times in seconds.")
     options = PerformanceOptions(
         seeds=tuple(_integers(message, "seeds")),
-        range_seconds=(float(bounds[0]), float(bounds[1])) if bounds else None,
+        range_seconds=None if bounds is None else (_number("range", bounds[0]), _number("range", bounds[1])),
         parts=tuple(_names(message, "parts", list(PARTS))),
-        guidance_scale=float(_member(message, "guidance", int | float, 1.0)),
+        guidance_scale=_number("guidance", message.get("guidance", 1.0)),
         num_inference_steps=None if steps is None else _member(message, "steps", int),
         scheduler=_member(message, "scheduler", str, "ddim"),
         style=_member(message, "style", str, "neutral"),
@@ -70,6 +71,12 @@ def _member(message: Mapping[str, Any], name: str, kind: Any, *default: Any) -> 
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise OptionsError(f"The request's member '{name}' is {value!r}, which is not what belongs there.")
     return value
+
+
+def _number(name: str, value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) < _LARGEST:
+        raise OptionsError(f"The request's member '{name}' holds {value!r}, which is not a number that belongs there.")
+    return float(value)
 
 
 def _names(message: Mapping[str, Any], name: str, *default: list[str]) -> list[str]:

@@ -39,7 +39,8 @@ def bend_through(channels: NDArray[np.float32], given: GivenValues) -> None:
 def _bend_cluster(track: NDArray[np.float32], positions: Floats, values: NDArray[np.float32]) -> None:
     """Bend tracks (K, N) through values (G,) at frame positions (G,) that are near each other.
 
-    The bend is a sum of smooth bumps, one at each value, whose heights solve a small linear system.
+    The bend is a sum of smooth bumps, one at each value, whose heights solve a small linear system: with the reading
+    L (G, M) and a positive definite kernel K (M, M) it is K L^T h, and L K L^T h is what was missing.
     """
     first = max(0, int(np.floor(positions[0] - WIDTH)))
     frames = np.arange(first, min(track.shape[1], int(np.ceil(positions[-1] + WIDTH)) + 1))
@@ -47,8 +48,8 @@ def _bend_cluster(track: NDArray[np.float32], positions: Floats, values: NDArray
     missing = values - track[:, frames] @ reading.T  # (K, G)
     if np.abs(missing).max() < _NEGLIGIBLE:
         return
-    bumps = _bumps(positions, frames)  # (G, M)
-    heights = np.linalg.lstsq(reading @ bumps.T, missing.T, rcond=1e-10)[0]  # (G, K)
+    bumps = reading @ _kernel(frames)  # (G, M)
+    heights = np.linalg.lstsq(bumps @ reading.T, missing.T, rcond=1e-10)[0]  # (G, K)
     track[:, frames] += (heights.T @ bumps).astype(np.float32)
 
 
@@ -58,8 +59,8 @@ def _straight_lines(positions: Floats, frames: NDArray[np.int64]) -> Floats:
     return weights
 
 
-def _bumps(positions: Floats, frames: NDArray[np.int64]) -> Floats:
-    """Raised cosines (G, M) of unit height and WIDTH around each position."""
-    distance = np.minimum(np.abs(positions[:, None] - frames[None, :]) / WIDTH, 1.0)
-    bumps: Floats = 0.5 + 0.5 * np.cos(np.pi * distance)
-    return bumps
+def _kernel(frames: NDArray[np.int64]) -> Floats:
+    """Wendland's function (1 - r)^4 (4 r + 1) of the distances between frames over WIDTH, (M, M)."""
+    distance = np.minimum(np.abs(frames[:, None] - frames[None, :]) / WIDTH, 1.0)
+    kernel: Floats = (1.0 - distance) ** 4 * (4.0 * distance + 1.0)
+    return kernel

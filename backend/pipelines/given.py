@@ -14,6 +14,7 @@ from ..protocol import CHANNEL_NAMES, HEAD_ROTATION, MODEL_FPS
 
 _MAX_WEIGHT = 10.0  # shape-key sliders go to 1.5; ten times is a slip of the unit
 _MAX_ANGLE = 2.0 * np.pi  # rad
+_MAX_TIME = 1e6  # s, either side of 0
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,14 @@ class GivenValues:
         Raises:
             GivenValuesError: Lengths differ, a channel is unknown, or a time or value is not finite or absurd.
         """
-        given = cls(np.asarray(times, np.float64), np.asarray(channels, np.int64), np.asarray(values, np.float32))
+        raw = [np.asarray(one) for one in (times, channels, values)]
+        if any(one.shape != (raw[0].size,) for one in raw):
+            shapes = ", ".join(str(one.shape) for one in raw)
+            raise GivenValuesError(f"Times, channels and values of the keys have shapes {shapes}, not one length.")
+        if raw[0].size and raw[1].dtype.kind not in "iu":
+            raise GivenValuesError(f"The keys' channels are of type {raw[1].dtype}, not whole numbers.")
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused below
+            given = cls(raw[0].astype(np.float64), raw[1].astype(np.int64), raw[2].astype(np.float32))
         given._check()
         return given
 
@@ -78,22 +86,21 @@ class GivenValues:
         return keyframe_values, keyframe_mask
 
     def _check(self) -> None:
-        if self.times.ndim != 1 or not len(self.times) == len(self.channels) == len(self.values):
-            shapes = f"{self.times.shape}, {self.channels.shape} and {self.values.shape}"
-            raise GivenValuesError(f"Times, channels and values of the keys have shapes {shapes}, not one length.")
         unknown = self.channels[(self.channels < 0) | (self.channels >= len(CHANNEL_NAMES))]
         if len(unknown):
             raise GivenValuesError(f"There is no channel number {unknown[0]}: there are {len(CHANNEL_NAMES)}.")
         is_rotation = self.channels >= len(CHANNEL_NAMES) - len(HEAD_ROTATION)
         limit = np.where(is_rotation, _MAX_ANGLE, _MAX_WEIGHT)
-        bad = np.flatnonzero(~np.isfinite(self.times) | ~(np.abs(self.values) <= limit))
+        bad = np.flatnonzero(~(np.abs(self.times) <= _MAX_TIME) | ~(np.abs(self.values) <= limit))
         if len(bad):
             self._refuse(int(bad[0]))
 
     def _refuse(self, index: int) -> None:
         name, time, value = CHANNEL_NAMES[self.channels[index]], self.times[index], self.values[index]
-        if not np.isfinite(time):
-            raise GivenValuesError(f"A key of {name} has the time {time}, which is not a number of seconds.")
+        if not np.abs(time) <= _MAX_TIME:
+            raise GivenValuesError(
+                f"A key of {name} has the time {time:g}, which is no time in seconds near the audio."
+            )
         if not np.isfinite(value):
             raise GivenValuesError(f"The key of {name} at {time:g} s has the value {value}, which is not a number.")
         raise GivenValuesError(f"The key of {name} at {time:g} s has the value {value:g}, which is out of all bounds.")

@@ -54,7 +54,8 @@ class NamedControlsRig:
         missing = [name for name in names if name not in arrays]
         if missing:
             raise RigError(f"The head lacks the array {missing[0]}.")
-        rig = cls(tuple(channel_names), tuple(control_names), *(np.asarray(arrays[name], np.float32) for name in names))
+        with np.errstate(over="ignore"):  # what overflows is refused as not finite
+            rig = cls(tuple(channel_names), tuple(control_names), *(arrays[name].astype(np.float32) for name in names))
         rig._check()
         return rig
 

@@ -18,11 +18,16 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import HealthCheck, settings
 
 from retake.backend.protocol import CHANNEL_NAMES, CONTROL_NAMES, hello, read_message, write_message
 
 ROOT = Path(__file__).resolve().parents[2]
 RATE = 16000
+
+# The same examples every time, and no complaint about a busy machine.
+settings.register_profile("retake", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("retake")
 
 
 @pytest.fixture(scope="session")
