@@ -92,7 +92,7 @@ class LogMelStream:
     def finish(self) -> Iterator[Array]:
         """Yield the last frames, with silence after the end."""
         last = frame_count(self._samples)
-        needed = _centre(last) + _WINDOW - self._start - len(self._pending)
+        needed = int(_centre(last)) + _WINDOW - self._start - len(self._pending)
         self._pending = np.concatenate([self._pending, np.zeros(max(0, needed), np.float32)])
         yield from self._compute(last)
 
@@ -102,7 +102,7 @@ class LogMelStream:
             starts = _centre(np.arange(self._frame, stop)) - _WINDOW // 2 - self._start
             yield _band_power(self._pending[starts[:, None] + np.arange(_WINDOW)])
             self._frame = stop
-        drop = max(0, _centre(self._frame) - _WINDOW // 2 - self._start)
+        drop = max(0, int(_centre(self._frame)) - _WINDOW // 2 - self._start)
         self._pending, self._start = self._pending[drop:], self._start + drop
 
 
@@ -190,7 +190,8 @@ def _band_power(windows: Array) -> Array:
 def _hann() -> Array:
     """Periodic Hann window (400,), scaled to unit energy so that band power is about that of the signal."""
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(_WINDOW) / _WINDOW)
-    return (window / np.sqrt((window**2).sum())).astype(np.float32)
+    unit: Array = (window / np.sqrt((window**2).sum())).astype(np.float32)
+    return unit
 
 
 @cache

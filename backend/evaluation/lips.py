@@ -215,14 +215,18 @@ def lag_ms(gaps: Sequence[Floats], references: Sequence[Floats]) -> float:
     total = np.zeros(len(lags))
     for gap, reference in zip(gaps, references, strict=True):
         made, wanted = gap - gap.mean(), reference - reference.mean()
-        total += [
-            np.dot(made[max(0, k) : len(made) + min(0, k)], wanted[max(0, -k) : len(made) - max(0, k)]) for k in lags
-        ]
+        total += [overlap(made, wanted, int(lag)) for lag in lags]
     peak = int(np.clip(total.argmax(), 1, len(lags) - 2))
     before, at, after = total[peak - 1 : peak + 2]
     bend = before - 2 * at + after
     offset = 0.5 * (before - after) / bend if bend < 0 else 0.0
     return float((lags[peak] + offset) * 1000.0 / MOTION_FPS)
+
+
+def overlap(made: Floats, wanted: Floats, lag: int) -> float:
+    """Inner product of two tracks (N,), the first moved back by `lag` frames."""
+    N = len(made)
+    return float(made[max(0, lag) : N + min(0, lag)] @ wanted[max(0, -lag) : N - max(0, lag)])
 
 
 def control_correlation(clips: Sequence[SpokenClip]) -> float:

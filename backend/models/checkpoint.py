@@ -25,6 +25,7 @@ from .audio_encoder import AudioEncoder
 from .config import AudioEncoderConfig, DenoiserConfig
 from .face_denoiser import FaceDenoiser
 from .head_denoiser import HeadDenoiser
+from .unet import ConditionedUNet
 
 DEFAULT_CHECKPOINT = Path(__file__).parent.parent / "assets" / "default.safetensors"
 _METADATA_KEY = "retake"
@@ -76,7 +77,11 @@ def save_checkpoint(path: Path, models: Models, dtype: torch.dtype = torch.float
         "motion_sd": models.motion_sd.float(),
         "style_vectors": models.style_vectors.detach().float(),
     }
-    networks = {"encoder": models.encoder, "face": models.face, "head": models.head}
+    networks: dict[str, AudioEncoder | ConditionedUNet] = {
+        "encoder": models.encoder,
+        "face": models.face,
+        "head": models.head,
+    }
     for name, network in networks.items():
         for key, value in network.state_dict().items():
             tensors[f"{name}.{key}"] = value.to(dtype) if value.is_floating_point() else value
@@ -85,6 +90,7 @@ def save_checkpoint(path: Path, models: Models, dtype: torch.dtype = torch.float
     partial = path.with_name(path.name + ".part")
     stored = {key: value.cpu().contiguous() for key, value in tensors.items()}
     save_file(stored, partial, {_METADATA_KEY: json.dumps(metadata)})
+    partial.chmod(0o644)  # safetensors writes for the owner alone
     partial.replace(path)
 
 

@@ -63,7 +63,8 @@ class ConvBlock(nn.Module):
         scale, shift = self.modulation(modulation)[:, :, None].chunk(2, dim=1)
         update = self.first(functional.silu(self.norm(hidden)))
         update = functional.silu(torch.addcmul(update + shift, update, scale))
-        return hidden + self.second(update)
+        residual: Tensor = self.second(update)
+        return hidden + residual
 
 
 class ConditionBlock(nn.Module):
@@ -77,7 +78,8 @@ class ConditionBlock(nn.Module):
     def forward(self, hidden: Tensor, audio_features: Tensor) -> Tensor:
         """Map (B, W, N) and features (B, D, N) at the same frame rate to (B, W, N)."""
         joined = torch.cat([functional.silu(self.norm(hidden)), audio_features], dim=1)
-        return hidden + self.mix(joined)
+        mixed: Tensor = self.mix(joined)
+        return hidden + mixed
 
 
 class ConditionedBlock(nn.Module):
@@ -108,4 +110,5 @@ class ResidualBlock(nn.Module):
 
     def forward(self, hidden: Tensor) -> Tensor:
         """Map (B, W, N) to (B, W, N)."""
-        return hidden + self.layers(hidden)
+        residual: Tensor = self.layers(hidden)
+        return hidden + residual

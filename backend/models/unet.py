@@ -89,12 +89,12 @@ class ConditionedUNet(nn.Module):
         The noisy part is gated by the timestep, since early it says next to nothing; given values never are.
         """
         scale, shift = self.timestep_gate(embedding)[:, :, None].chunk(2, dim=1)
-        if self.given_encoder is None:
-            return torch.sigmoid(scale) * self.motion_encoder(sample.transpose(1, 2)) + shift
-        flags = keyframe_mask.to(sample.dtype)
-        given = torch.cat([sample * flags, flags], dim=-1)
-        noisy = self.motion_encoder((sample * (1.0 - flags)).transpose(1, 2))
-        embedded: Tensor = torch.sigmoid(scale) * noisy + self.given_encoder(given.transpose(1, 2)) + shift
+        noisy, given = sample, shift
+        if self.given_encoder is not None:
+            flags = keyframe_mask.to(sample.dtype)
+            noisy = sample * (1.0 - flags)
+            given = shift + self.given_encoder(torch.cat([sample * flags, flags], dim=-1).transpose(1, 2))
+        embedded: Tensor = torch.sigmoid(scale) * self.motion_encoder(noisy.transpose(1, 2)) + given
         return embedded
 
     def _encode(self, hidden: Tensor, modulation: Tensor, audio: Tensor) -> tuple[Tensor, list[Tensor]]:

@@ -38,7 +38,9 @@ def colour(audio: Audio, generator: np.random.Generator) -> Audio:
         signal = _equalise(signal, generator)
     if generator.uniform() < 0.7:
         signal = signal + _noise(signal, generator)
-    return (signal * generator.uniform(0.2, 1.2) / (np.abs(signal).max() + 1e-6)).astype(np.float32)
+    level = generator.uniform(0.2, 1.2) / (np.abs(signal).max() + 1e-6)
+    heard: Audio = (signal * level).astype(np.float32)
+    return heard
 
 
 def _reverberate(signal: NDArray[np.float64], generator: np.random.Generator) -> NDArray[np.float64]:

@@ -155,4 +155,5 @@ class CropSampler:
 def gather_crops(array: NDArray[Any], starts: NDArray[np.int64], length: int, rate: int = 1) -> NDArray[np.float32]:
     """Crops (count, rate * length, C) float32 of an array with `rate` rows a motion frame."""
     rows = (starts * rate)[:, None] + np.arange(length * rate)
-    return array[rows].astype(np.float32)
+    crops: NDArray[np.float32] = array[rows].astype(np.float32)
+    return crops

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sub-commands of the command line that make the default model: `corpus` and `train`."""
+"""Sub-commands of the command line that make and judge the default model: `corpus`, `train`, `evaluate`."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,10 @@ def mount(app: typer.Typer) -> None:
     """Add the commands to the backend's command line."""
     app.command()(corpus)
     app.command()(train)
+    judging = typer.Typer(help="Measure a model, each measure beside its baselines.", no_args_is_help=True)
+    judging.command(name="speech")(evaluate_speech)
+    judging.callback()(lambda: None)
+    app.add_typer(judging, name="evaluate")
 
 
 def corpus(
@@ -65,3 +70,27 @@ def train(
     recipe = Recipe(speech, judge, run, corpus, seed=seed, checkpoint=out or DEFAULT_CHECKPOINT)
     counts = {"encoder": encoder_iterations, "face": face_iterations, "head": head_iterations}
     run_recipe(recipe.shortened(counts), chosen)
+
+
+def evaluate_speech(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Recordings with phone times.")],
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here.")] = None,
+    takes: Annotated[int, typer.Option(help="Takes a recording.")] = 4,
+    guidance: Annotated[float, typer.Option(help="As of `generate`.")] = 1.0,
+    model: Annotated[Path | None, typer.Option(metavar="FILE", help="Another checkpoint.")] = None,
+) -> None:
+    """Measure the lips on real speech, beside the teacher, another clip and a mouth driven by loudness."""
+    from ..evaluation.speech import evaluate_speech as measure
+    from ..models import DEFAULT_CHECKPOINT, load_checkpoint
+    from ..pipelines.performance import PerformanceOptions
+
+    options = PerformanceOptions(seeds=tuple(range(takes)), guidance_scale=guidance)
+    figures = measure(folder, load_checkpoint(model or DEFAULT_CHECKPOINT), options)
+    if json_file:
+        json_file.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    rows = {"model": figures["model"], **figures["baselines"]}
+    typer.echo(f"{'':22}" + "".join(f"{name:>13}" for name in rows))
+    for measure_name in figures["model"]:
+        typer.echo(f"{measure_name:22}" + "".join(f"{row[measure_name]:13.3f}" for row in rows.values()))
+    for name, value in figures["spread"].items():
+        typer.echo(f"spread {name}: {value:.3f}")

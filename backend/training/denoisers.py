@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,7 @@ class DenoiserTraining:
     crop: int  # motion frames; the paper: 30 for the face, 300 for the head
     batch: int = 64
     condition_dropout: float = 0.1  # share of samples without audio, for classifier-free guidance
-    weights: LossWeights = LossWeights()
+    weights: LossWeights = field(default_factory=LossWeights)
 
 
 class StyledDenoiser(nn.Module):
@@ -44,7 +44,8 @@ class StyledDenoiser(nn.Module):
     def __init__(self, denoiser: ConditionedUNet, styles: int) -> None:
         super().__init__()
         self.denoiser = denoiser
-        self.styles = nn.Embedding.from_pretrained(style_vectors(styles, denoiser.config.style_dim), freeze=True)
+        self.styles = nn.Embedding(styles, denoiser.config.style_dim)
+        self.styles.weight = nn.Parameter(style_vectors(styles, denoiser.config.style_dim), requires_grad=False)
 
     def forward(self, sample: Tensor, timesteps: Tensor, audio: Tensor, style: Tensor, mask: Tensor) -> Tensor:
         """Predict x0 as `ConditionedUNet.forward`, with style indices (B,)."""
@@ -56,7 +57,8 @@ def style_vectors(styles: int, dim: int) -> Tensor:
     """Vectors (styles, dim) of unit variance for the named styles: orthogonal, fixed, the same for every network."""
     generator = torch.Generator().manual_seed(0)
     directions, _ = torch.linalg.qr(torch.randn(max(styles, dim), dim, generator=generator))
-    return directions[:styles] * float(max(styles, dim)) ** 0.5
+    scaled: Tensor = directions[:styles] * float(max(styles, dim)) ** 0.5
+    return scaled
 
 
 def encode_cache(cache: Cache, encoder: AudioEncoder, seed: int) -> NDArray[np.float16]:

@@ -37,7 +37,8 @@ def bump(times: Floats, centre: float, rise: float, fall: float) -> Floats:
     """Smooth hump (N,) of height 1 at `centre`, 0 from `rise` before it and `fall` after it."""
     before = smooth_step(1.0 - (centre - times) / rise)
     after = smooth_step(1.0 - (times - centre) / fall)
-    return np.minimum(before, after)
+    height: Floats = np.minimum(before, after)
+    return height
 
 
 def blink_track(phones: Sequence[Phone], times: Floats, style: Style, generator: np.random.Generator) -> Floats:
@@ -96,14 +97,14 @@ def head_rotation(phones: Sequence[Phone], times: Floats, style: Style, generato
     Drift with its own pace an axis, nods and small turns at accents, a new posture at each phrase, stillness between.
     """
     size = style.head
-    track = drift(generator, times, 1.1, 3) * np.array([0.020, 0.026, 0.017]) * size
+    track: Floats = drift(generator, times, 1.1, 3) * np.array([0.020, 0.026, 0.017]) * size
     for start in [float(times[0]) - 1.0, *phrase_starts(phones)]:
         posture = generator.normal(0.0, [0.018, 0.030, 0.018]) * size
         held = smooth_step((times - start + 0.25) / 0.5) - smooth_step((times - start - 1.6) / 1.2)
         track += posture * held[:, None]
+    track[:, 0] += style.pitch
     for accent in accents(phones):
         track += _nod(times, accent.time, accent.strength, size, generator)
-    track[:, 0] += style.pitch
     return track
 
 

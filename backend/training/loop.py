@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The training loop: any number of iterations, resumable from a kill at any moment, on what `accelerate` finds.
 
-The state of a run is one safetensors file (weights, averaged weights, Adam's moments, the step), replaced whole. Batches
-are functions of (seed, step), so a resumed run sees what an unbroken one would have seen.
+The state of a run is one safetensors file (weights, averaged weights, Adam's moments, the step), replaced whole.
+Batches are functions of (seed, step), so a resumed run sees what an unbroken one would have seen.
 """
 
 from __future__ import annotations

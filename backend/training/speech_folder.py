@@ -71,7 +71,7 @@ def read_audio(path: Path) -> NDArray[np.float32]:
         audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
     except (OSError, soundfile.SoundFileError) as error:
         raise AudioError(f"{path} cannot be read as a recording.", "Give a WAV or FLAC file.") from error
-    mono = audio.mean(axis=1)
+    mono: NDArray[np.float32] = audio.mean(axis=1)
     return mono if rate == SAMPLE_RATE else resample_poly(mono, SAMPLE_RATE, rate).astype(np.float32)
 
 

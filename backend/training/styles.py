@@ -39,7 +39,10 @@ class Style:
 STYLES = (
     Style("neutral"),
     Style("crisp", jaw=1.08, lip=1.3, smear=0.75, press=0.35, brow=1.2, brow_raise=0.06, blink_rate=18.0),
-    Style("mumbling", jaw=0.5, lip=0.55, smear=1.5, press=0.05, brow=0.4, lid=0.12, head=0.6, pitch=0.03, gaze_down=0.12),
+    Style(
+        "mumbling", jaw=0.5, lip=0.55, smear=1.5, press=0.05, brow=0.4, lid=0.12, head=0.6, pitch=0.03,
+        gaze_down=0.12,
+    ),
     Style("broad", jaw=1.4, lip=1.35, press=0.25, brow=1.7, brow_raise=0.12, wide=0.08, head=1.6),
     Style("smiling", jaw=1.0, lip=0.9, smile=0.48, squint=0.3, brow=1.1, brow_raise=0.08, head=1.2),
     Style(

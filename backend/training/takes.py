@@ -51,7 +51,8 @@ def scale_of(sd: NDArray[np.float64]) -> NDArray[np.float32]:
     """Divisor of the normalisation, (55,): the deviations, not under a floor, so that still channels can be keyed."""
     floor = np.full(len(CHANNEL_NAMES), _SMALLEST_ROTATION_SD)
     floor[: len(CONTROL_NAMES)] = _SMALLEST_CONTROL_SD
-    return np.maximum(sd, floor).astype(np.float32)
+    scale: NDArray[np.float32] = np.maximum(sd, floor).astype(np.float32)
+    return scale
 
 
 def make_takes(cache: Cache, out: Path, takes: int, seed: int) -> Takes:

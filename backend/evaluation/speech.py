@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How well a model speaks real recordings: the lip measures beside their baselines, overall and by speaker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from ..audio.features import count_frames, extract_features
+from ..audio.log_mel import FRAMES_PER_MOTION_FRAME, log_mel
+from ..models import Models
+from ..monitor import Monitor
+from ..pipelines.given import GivenValues
+from ..pipelines.performance import PerformanceOptions, PerformancePipeline
+from ..protocol import CONTROL_NAMES, MODEL_FPS
+from ..training.articulation import BILABIAL
+from ..training.speech_folder import Clip, read_audio, read_speech_folder
+from ..training.teacher import perform
+from .lips import LipRig, SpokenClip, baselines, measure_lips
+
+_SMALLEST_GROUP = 25  # p b m that a speaker needs to be measured alone
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """A recording, its takes by the model (K, N, 55) and by the teacher, and the teacher's rule (N, 55)."""
+
+    clip: Clip
+    takes: NDArray[np.float32]
+    teacher_takes: NDArray[np.float32]
+    rule: NDArray[np.float32]
+
+    def take(self, number: int) -> SpokenClip:
+        """One take, to be measured."""
+        return SpokenClip(self.clip.phones, self.takes[number], self.rule)
+
+
+def evaluate_speech(folder: Path, models: Models, options: PerformanceOptions) -> dict[str, Any]:
+    """Let a model perform the recordings of a folder and measure it.
+
+    Args:
+        folder: Recordings with phone times, see `speech_folder`.
+        models: The model.
+        options: Takes, guidance, steps, style; the range is each recording's own.
+
+    Returns:
+        `model` (the measures, the mean over takes), `worst_take` of closure, `spread` between takes beside the
+        teacher's, `baselines`, `speakers` (those with at least 25 p b m), `clips`.
+
+    Raises:
+        InputError: The folder cannot be read.
+    """
+    rig = LipRig.of_head()
+    pipeline = PerformancePipeline(models)
+    spoken = [_speak(clip, models, pipeline, options) for clip in tqdm(read_speech_folder(folder), disable=None)]
+    by_take = [measure_lips([one.take(k) for one in spoken], rig) for k in range(len(options.seeds))]
+    loudness = [(one.clip.phones, _loudness(one.clip, len(one.rule))) for one in spoken]
+    return {
+        "clips": len(spoken),
+        "model": {name: float(np.mean([take[name] for take in by_take])) for name in by_take[0]},
+        "worst_take": {"closure": min(take["closure"] for take in by_take)},
+        "spread": spread(spoken, rig),
+        "baselines": baselines(loudness, rig),
+        "speakers": by_speaker(spoken, rig),
+    }
+
+
+def _speak(clip: Clip, models: Models, pipeline: PerformancePipeline, options: PerformanceOptions) -> Spoken:
+    features = extract_features(clip.path, models.encoder, Monitor())
+    N = count_frames(features.seconds)
+    takes = pipeline(features, GivenValues.none(), options, Monitor()).channels
+    first = round(-(options.range_seconds or (-1.0, 0.0))[0] * MODEL_FPS)
+    seconds = N / MODEL_FPS
+    own = np.stack([perform(clip.phones, seconds, style=options.style, seed=seed) for seed in options.seeds])
+    return Spoken(clip, takes[:, first : first + N], own, perform(clip.phones, seconds, style=options.style))
+
+
+def _loudness(clip: Clip, frames: int) -> NDArray[np.float64]:
+    level = log_mel(read_audio(clip.path)).mean(axis=1).reshape(-1, FRAMES_PER_MOTION_FRAME).mean(axis=1)
+    return np.resize(level.astype(np.float64), frames)
+
+
+def spread(spoken: Sequence[Spoken], rig: LipRig) -> dict[str, float]:
+    """Standard deviation between takes, a channel and frame, averaged: the model's and the teacher's own.
+
+    Returns:
+        `lip_gap_mm`, `brow`, `neck_deg` and the same of the teacher as `teacher_...`; empty for a single take.
+    """
+    if len(spoken[0].takes) < 2:
+        return {}
+    brow, neck = CONTROL_NAMES.index("browInnerUp"), len(CONTROL_NAMES)
+    figures: dict[str, float] = {}
+    for prefix, takes in (
+        ("", [one.takes for one in spoken]),
+        ("teacher_", [one.teacher_takes for one in spoken]),
+    ):
+        figures[f"{prefix}lip_gap_mm"] = _between([rig.gap(each) for each in takes])
+        figures[f"{prefix}brow"] = _between([each[:, :, brow] for each in takes])
+        figures[f"{prefix}neck_deg"] = float(np.rad2deg(_between([each[:, :, neck:] for each in takes])))
+    return figures
+
+
+def by_speaker(spoken: Sequence[Spoken], rig: LipRig) -> dict[str, dict[str, float]]:
+    """Measures of the first take for each speaker, and each set of recordings, with enough p b m."""
+    groups: dict[str, list[SpokenClip]] = {}
+    for one in spoken:
+        for name in {one.clip.speaker, one.clip.set}:
+            groups.setdefault(name, []).append(one.take(0))
+    counts: Mapping[str, int] = {
+        name: sum(phone.name in BILABIAL for clip in clips for phone in clip.phones) for name, clips in groups.items()
+    }
+    return {name: measure_lips(clips, rig) for name, clips in groups.items() if counts[name] >= _SMALLEST_GROUP}
+
+
+def _between(takes: Sequence[NDArray[np.floating]]) -> float:
+    """Mean of the standard deviation over the first axis of arrays (K, N, ...)."""
+    return float(np.mean(np.concatenate([each.std(axis=0, ddof=1).reshape(-1) for each in takes])))
