@@ -108,7 +108,7 @@ def read(shot: Shot, options: Options, frames: Span, recording: Recording) -> Re
     """
     notes, ledger = state.load_notes(shot.record), state.load_ledger(shot.record)
     locked = [recording.clock.frame_span(Span(*span)) for span in notes.locked]
-    snapshot = read_snapshot(shot, locked)
+    snapshot = read_snapshot(shot, frames, locked)
     keys = classify(snapshot.curves, in_scene_frames(ledger, shot), frames)
     answers = {
         number: options.bakes if finding.kind is FindingKind.BAKE else options.corrected

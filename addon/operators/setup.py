@@ -79,6 +79,7 @@ class RETAKE_OT_import_audio(bpy.types.Operator):
             if old is not None:
                 compat.sequencer_strips(scene).remove(old)
             audio.add_strip(scene, path, frame, record.uid)
+        scene.sync_mode, scene.use_audio = "AUDIO_SYNC", True
         record.audio_path, record.audio_frame = str(path), frame
         if may_fit:
             clock = AudioClock.of_strip(scene.render.fps, scene.render.fps_base, frame)

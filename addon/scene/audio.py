@@ -81,7 +81,7 @@ def read_samples(path: Path) -> NDArray[np.float32]:
 
 
 def add_strip(scene: bpy.types.Scene, path: Path, frame: int, mark: str) -> Any:
-    """Put a recording on a free sequencer channel, playing in sync.
+    """Put a recording on a free sequencer channel.
 
     Args:
         scene: Scene that plays it; its frame rate stays.
@@ -94,8 +94,6 @@ def add_strip(scene: bpy.types.Scene, path: Path, frame: int, mark: str) -> Any:
     strip = strips.new_sound(name=path.stem[:60], filepath=str(path), channel=channel, frame_start=frame)
     strip[STRIP_MARK] = mark
     strip.show_waveform = True
-    scene.sync_mode = "AUDIO_SYNC"
-    scene.use_audio = True
     return strip
 
 

@@ -7,6 +7,7 @@ in Blender's axes at real size, standing at the 3D cursor's origin like any adde
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,9 +88,9 @@ def read_head_file(path: Path = HEAD_FILE) -> HeadFile:
         RigError: The file is missing, is no .npz or lacks an array.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise RigError(f"The head file {path.name} cannot be read ({error}).", "Install Retake again.") from error
     missing = [name for name in _REQUIRED if name not in arrays]
     if missing:
@@ -157,7 +158,7 @@ def _material(name: str) -> bpy.types.Material:
     material = bpy.data.materials.new(f"Retake {name}")
     material.diffuse_color = (*colour, 1.0)
     material.roughness = roughness
-    if not material.use_nodes:
+    if material.node_tree is None:
         material.use_nodes = True
     shader = next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
     shader.inputs["Base Color"].default_value = (*colour, 1.0)

@@ -79,7 +79,7 @@ def edit_curve(
         frozen: Handles that were frozen before.
     """
     base, kept_frozen = _give_back(old, frozen, windows)
-    curve = Curve(base, _movable(base, kept_frozen), linear_extrapolation)
+    curve = Curve(base.copy(), _movable(base, kept_frozen), linear_extrapolation)
     keep, pieces, edges = np.ones(len(old), bool), [], []
     for window in windows:
         inside, left, right = _borders(base, removed, window)
@@ -125,7 +125,7 @@ def _own_border(frame: float, stay: FloatArray) -> float:
 
 def _movable(base: Table, frozen: Sequence[Frozen]) -> BoolArray:
     """(K, 2) which left and right handles are not the animator's own: automatic ones, and those we froze."""
-    movable = np.stack([np.isin(base[f"handle_{side}_type"], AUTOMATIC) for side in SIDES], axis=-1)
+    movable = np.stack([AUTOMATIC[base[f"handle_{side}_type"]] for side in SIDES], axis=-1)
     for note in frozen:
         index = at_frame(base, note["frame"])
         if index is not None and _is_as_frozen(base, index, note):
@@ -200,7 +200,7 @@ def _assemble(kept: Table, pieces: Sequence[Table], edges: list[float], frozen: 
 
 def _animators_own(table: Table, name: str) -> BoolArray:
     """Handles that Blender does not compute: they stay wherever they are."""
-    return ~np.isin(table[name], AUTOMATIC)
+    return ~AUTOMATIC[table[name]]
 
 
 def _outside(times: FloatArray, edges: list[float]) -> tuple[BoolArray, BoolArray]:

@@ -33,14 +33,14 @@ KEY = np.dtype(
 """One key, by Blender's own names; enumerations by the numbers `foreach_get` gives."""
 
 FREE, AUTO, VECTOR, ALIGNED, AUTO_CLAMPED = 0, 1, 2, 3, 4
-AUTOMATIC = (AUTO, VECTOR, AUTO_CLAMPED)
-"""Handle types whose handles Blender computes from the neighbouring keys."""
+AUTOMATIC = np.array([False, True, True, False, True])
+"""By handle type: whether Blender computes such handles from the neighbouring keys."""
 
 Table = NDArray[Any]
 """(K,) array of KEY, ascending in time."""
 
-SAME_FRAME = 1e-3
-"""Two keys of a curve that are nearer than this, in frames, are one."""
+SAME_FRAME = 0.01
+"""Two keys of a curve that are nearer than this, in frames, are one to Blender as well."""
 
 
 def empty(count: int = 0) -> Table:
@@ -60,7 +60,7 @@ def read_table(fcurve: Any) -> Table:
 
 
 def write_table(fcurve: Any, table: Table) -> None:
-    """Replace all keys of a curve; `fcurve.update()` and what follows from it are the caller's."""
+    """Replace all keys of a curve by a table in order; computing automatic handles is the caller's."""
     points = fcurve.keyframe_points
     points.clear()
     points.add(len(table))

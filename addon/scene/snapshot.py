@@ -20,8 +20,9 @@ from ..core.ledger import Ledger, WrittenCurve
 from ..core.timing import Span
 from .axes import pose_to_model
 from .driven import FrameSampler
-from .key_table import Table, empty, read_table
+from .key_table import Table, at_frame, empty, read_table
 from .shot import Shot
+from .splice import uncuttable
 from .targets import (
     Obstacles,
     Target,
@@ -67,11 +68,13 @@ def _column(function: Evaluate, column: int) -> Evaluate:
     return lambda frames: function(frames)[:, column]
 
 
-def read_snapshot(shot: Shot, locked: Sequence[Span] = ()) -> Snapshot:
+def read_snapshot(shot: Shot, frames: Span, locked: Sequence[Span] = ()) -> Snapshot:
     """Read all curves of a shot.
 
     Args:
         shot: The shot.
+        frames: The range of the coming write, scene frames. An eased segment that crosses its edge stays whole: it
+            cannot be cut without changing what lies outside.
         locked: Spans of scene frames that the animator locked.
 
     Raises:
@@ -85,7 +88,8 @@ def read_snapshot(shot: Shot, locked: Sequence[Span] = ()) -> Snapshot:
     curves = []
     for target in shot.targets:
         function = neck if target.channels == HEAD_ROTATION else _weight_evaluate(shot, target, blocked, sampler)
-        curves.append(_curve_keys(shot, target, tables[target.curve_id], blocked[target.curve_id], function, locked))
+        spans = (*locked, *_eased_across(tables[target.curve_id], frames, shot.shifts[target.curve_id]))
+        curves.append(_curve_keys(shot, target, tables[target.curve_id], blocked[target.curve_id], function, spans))
     return Snapshot(shot, tuple(curves), tables)
 
 
@@ -93,6 +97,13 @@ def _table(target: Target) -> Table:
     """Keys of a target, none where it has no curve."""
     fcurve = target.fcurve
     return empty() if fcurve is None else read_table(fcurve)
+
+
+def _eased_across(table: Table, frames: Span, shift: float) -> list[Span]:
+    """Scene frames of eased segments at the edges of a range."""
+    edges = (np.ceil(frames.start - 1e-6) - shift, np.floor(frames.end + 1e-6) - shift)
+    found = [uncuttable(table, float(edge)) for edge in edges if at_frame(table, float(edge)) is None]
+    return [Span(segment[0] + shift, segment[1] + shift) for segment in found if segment is not None]
 
 
 def _curve_keys(

@@ -19,7 +19,8 @@ from .key_table import FREE, Table, generated_keys
 
 Point = NDArray[np.float64]
 
-HELPER_DISTANCE = 1.0 / 128.0  # frames between an animator's key and a helper key
+HELPER_DISTANCE = 1.0 / 64.0  # frames between an animator's key and a helper key; Blender merges below 0.01
+LONG_REACH = 512.0  # frames; a straight end is as exact over a distance as its handle is long
 CONSTANT, LINEAR, BEZIER = 0, 1, 2
 
 
@@ -38,10 +39,16 @@ class Cut:
     handle: Point | None = None
 
 
-def crossing_easing(table: Table, frame: float) -> bool:
-    """Whether a frame lies within a segment whose easing (sine, elastic, ...) cannot be cut exactly."""
+def uncuttable(table: Table, frame: float) -> tuple[float, float] | None:
+    """First and last frame of the segment around a frame whose easing (sine, elastic, ...) cannot be cut exactly.
+
+    Returns:
+        None where the curve can be cut at the frame.
+    """
     before, after = _around(table, frame)
-    return before is not None and after is not None and int(table["interpolation"][before]) > BEZIER
+    if before is None or after is None or int(table["interpolation"][before]) <= BEZIER:
+        return None
+    return float(table["co"][before, 0]), float(table["co"][after, 0])
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,7 @@ def cut(curve: Curve, frame: float, value: float, outside: int) -> Cut:
     table = curve.table
     before, after = _around(table, frame)
     if before is None and after is None:
-        return Cut(_edge_key(frame, value, (0.0, 0.0)))
+        return Cut(_edge_key(frame, value))
     if before is not None and after is not None and int(table["interpolation"][before]) == BEZIER:
         return _cut_bezier(curve, before, after, frame, outside)
     return _cut_straight(curve, before, after, frame, value, outside)
@@ -83,12 +90,12 @@ def _around(table: Table, frame: float) -> tuple[int | None, int | None]:
     return (place - 1 if place else None), (place if place < len(table) else None)
 
 
-def _edge_key(frame: float, value: float, slopes: tuple[float, float], reach: float = 1.0 / 3.0) -> Table:
-    """One generated key with free handles of `reach` frames along the slopes before and after it."""
+def _edge_key(frame: float, value: float, slope: float = 0.0, reaches: tuple[float, float] = (1 / 3, 1 / 3)) -> Table:
+    """One generated key with free handles along a slope, reaching some frames to the left and right."""
     table = generated_keys(np.array([frame]), np.array([value]))
     table["handle_left_type"] = table["handle_right_type"] = FREE
-    table["handle_left"] = (frame - reach, value - reach * slopes[0])
-    table["handle_right"] = (frame + reach, value + reach * slopes[1])
+    table["handle_left"] = (frame - reaches[0], value - reaches[0] * slope)
+    table["handle_right"] = (frame + reaches[1], value + reaches[1] * slope)
     return table
 
 
@@ -98,7 +105,8 @@ def _cut_straight(
     """Cut where the curve is straight: between linear or constant keys, or beyond its ends."""
     table = curve.table
     slope = _straight_slope(table, before, after, curve.linear_extrapolation)
-    edge = _edge_key(frame, value, (slope, slope))
+    reaches = (LONG_REACH if before is None else 1 / 3, LONG_REACH if after is None else 1 / 3)
+    edge = _edge_key(frame, value, slope, reaches)
     if outside > 0:
         if before is not None and after is not None:
             edge["interpolation"] = table["interpolation"][before]
@@ -147,9 +155,11 @@ def _cut_bezier(curve: Curve, before: int, after: int, frame: float, outside: in
     left, right = _subdivide(points, _parameter(points[:, 0], frame))
     edge = generated_keys(np.array([frame]), left[3:, 1])
     edge["handle_left_type"] = edge["handle_right_type"] = FREE
-    edge["handle_left"], edge["handle_right"] = left[2], right[1]
+    slope = _slope(left[2], right[1])
     if outside < 0:
+        edge["handle_left"], edge["handle_right"] = left[2], left[3] + np.array([1.0, slope]) / 3.0
         return _with_handle(curve, before, edge, left[1], side=1)
+    edge["handle_left"], edge["handle_right"] = left[3] - np.array([1.0, slope]) / 3.0, right[1]
     return _with_handle(curve, after, edge, right[2], side=-1)
 
 
@@ -222,4 +232,12 @@ def _subdivide(points: Point, parameter: float) -> tuple[Point, Point]:
         levels.append(last[:-1] + (last[1:] - last[:-1]) * parameter)
     left = np.stack([level[0] for level in levels])
     right = np.stack([level[-1] for level in reversed(levels)])
+    for part in (left, right):
+        part[1], part[2] = _on_grid(part[1], part[0]), _on_grid(part[2], part[3])
     return left, right
+
+
+def _on_grid(handle: Point, key: Point) -> Point:
+    """A handle moved along its own line to the nearest time that float32 can hold, so that no slope is lost."""
+    time = float(np.float32(handle[0]))
+    return np.array([time, handle[1] + _slope(key, handle) * (time - handle[0])])

@@ -25,7 +25,7 @@ from ..core.takes import OriginalCurve
 from ..core.timing import Span
 from .axes import matrix_to_components, model_to_pose
 from .edit import GENERATED, Edit, Window, clear_curve, edit_curve, freeze
-from .key_table import KEY, SAME_FRAME, Table, at_frame, empty, read_handles, read_table, write_handles, write_table
+from .key_table import KEY, SAME_FRAME, Table, at_frame, empty, read_handles, write_handles, write_table
 from .shot import Shot
 from .snapshot import Snapshot
 from .state import Notes
@@ -35,7 +35,7 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 _HANDLE_TOLERANCE = 1e-6
-_REMOVED = (KeyStatus.GENERATED, KeyStatus.REPLACED)
+_REMOVED = np.array([status in (KeyStatus.GENERATED, KeyStatus.REPLACED) for status in KeyStatus])  # by status
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def _write_target(
     """Write one plan into one curve."""
     shot, target = snapshot.shot, snapshot.shot.targets[place]
     shift, old = shot.shifts[target.curve_id], snapshot.tables[target.curve_id]
-    removed = np.isin(status, _REMOVED)
+    removed = _REMOVED[status]
     windows = [_window(span, plan.frames - shift, values, old, removed, shift) for span in plan.rewrite]
     fcurve = target.fcurve
     if not len(plan.frames) and not removed.any() and not plan.restore:
@@ -196,7 +196,7 @@ def _made_action(books: Books, owner: bpy.types.ID | None) -> bpy.types.Action |
 def _apply(target: Target, fcurve: Any, edit: Edit, books: Books) -> None:
     """Write an edited table, keep the handles that have to stay, record the curve."""
     write_table(fcurve, edit.table)
-    fcurve.update()
+    fcurve.keyframe_points.handles_recalc()
     _keep_handles(fcurve, edit)
     _record(target, fcurve, books)
     if edit.frozen:
@@ -222,7 +222,7 @@ def _keep_handles(fcurve: Any, edit: Edit) -> None:
             free = edit.table[f"handle_{side}_type"] == 0
             edit.frozen += [freeze(edit.table, int(row), side) for row in np.flatnonzero(rows & near & ~free)]
         write_handles(fcurve, edit.table)
-        fcurve.update()
+        fcurve.keyframe_points.handles_recalc()
     _set_held(fcurve, edit)
 
 
@@ -252,8 +252,11 @@ def _next_to_edges(edit: Edit) -> BoolArray:
 
 def _record(target: Target, fcurve: Any, books: Books) -> None:
     """Remember a curve as it stands now."""
-    table = read_table(fcurve)
-    books.ledger.record(target.curve_id, table["co"][:, 0], table["co"][:, 1], table["type"])
+    count = len(fcurve.keyframe_points)
+    points, types = np.empty(2 * count, np.float32), np.empty(count, np.int32)
+    fcurve.keyframe_points.foreach_get("co", points)
+    fcurve.keyframe_points.foreach_get("type", types)
+    books.ledger.record(target.curve_id, points[0::2], points[1::2], types)
 
 
 def _clear_target(snapshot: Snapshot, target: Target, status: NDArray[np.uint8], books: Books) -> None:
@@ -325,7 +328,7 @@ def _keyed_frames(
     """Scene frames at which the animator keyed any component of the neck."""
     found = [np.zeros(0)]
     for target in targets:
-        stay = ~np.isin(statuses[target.curve_id], _REMOVED)
+        stay = ~_REMOVED[statuses[target.curve_id]]
         times = snapshot.tables[target.curve_id]["co"][stay, 0].astype(np.float64)
         found.append(times + snapshot.shot.shifts[target.curve_id])
     return np.concatenate(found)

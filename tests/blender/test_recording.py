@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Importing a recording: the strip, the scene's range, what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import bpy
+import pytest
+from retake.addon import compat
+from retake.addon.scene.audio import find_strip
+
+from .helpers import Stage, error_of, write_speech
+
+needs_audio = pytest.mark.skipif(not compat.has_audio(), reason="this bpy was built without Audaspace: no sound strips")
+
+
+@needs_audio
+def test_the_strip_plays_the_file_in_sync(stage: Stage, speech: Path) -> None:
+    strip = find_strip(stage.scene, stage.record.uid)
+    assert Path(bpy.path.abspath(strip.sound.filepath)) == speech
+    assert compat.strip_edges(strip) == (1.0, 49.0)
+    assert stage.scene.sync_mode == "AUDIO_SYNC"
+    assert stage.scene.use_audio
+
+
+def test_frame_rate_stays_and_the_empty_scenes_range_follows(make_stage: Callable[..., Stage]) -> None:
+    scene = bpy.context.scene
+    scene.frame_end = 250
+    stage = make_stage(frame=11, fps=30, fps_base=1.001)
+    assert (scene.render.fps, round(scene.render.fps_base, 6)) == (30, 1.001)
+    assert scene.frame_end == 71
+    assert abs(stage.recording.clock.frame(1.0) - (11 + 30 / 1.001)) < 1e-4
+
+
+def test_the_range_of_an_animated_scene_stays(empty_scene: bpy.types.Scene, speech: Path) -> None:
+    cube = bpy.data.objects.new("Body", None)
+    empty_scene.collection.objects.link(cube)
+    cube.keyframe_insert("location", frame=3)
+    empty_scene.frame_start, empty_scene.frame_end = 3, 400
+    bpy.ops.retake.add_head()
+    bpy.ops.retake.import_audio(filepath=str(speech))
+    assert (empty_scene.frame_start, empty_scene.frame_end) == (3, 400)
+
+
+@needs_audio
+def test_importing_again_replaces_the_strip(stage: Stage, tmp_path: Path) -> None:
+    other = tmp_path / "other.wav"
+    write_speech(other, seconds=1.0)
+    bpy.ops.retake.import_audio(filepath=str(other), frame=5)
+    strips = list(compat.sequencer_strips(stage.scene))
+    assert len(strips) == 1
+    assert stage.recording.path == other
+    assert abs(stage.recording.clock.start_frame - 5.0) < 1e-6
+
+
+@needs_audio
+def test_a_moved_and_trimmed_strip_moves_audio_time(stage: Stage) -> None:
+    strip = find_strip(stage.scene, stage.record.uid)
+    first = "content_start" if hasattr(strip, "content_start") else "frame_start"
+    trim = "left_handle_offset" if hasattr(strip, "left_handle_offset") else "frame_offset_start"
+    setattr(strip, first, 1013)
+    setattr(strip, trim, 17)
+    recording = stage.recording
+    assert recording.clock.start_frame == 1013.0
+    assert abs(recording.heard.start - 17 / 24) < 1e-6
+
+
+@needs_audio
+def test_a_deleted_strip_is_one_sentence(stage: Stage) -> None:
+    compat.sequencer_strips(stage.scene).remove(find_strip(stage.scene, stage.record.uid))
+    assert error_of(bpy.ops.retake.new_takes) == "The sound strip of the recording was deleted. Import the recording again."
+
+
+def test_unusable_recordings_are_one_sentence_and_change_nothing(stage: Stage, tmp_path: Path) -> None:
+    text, empty, silent = tmp_path / "text.wav", tmp_path / "empty.wav", tmp_path / "zero.wav"
+    text.write_text("this is no sound")
+    empty.write_bytes(b"")
+    write_speech(silent, seconds=0.0)
+    before = stage.record.audio_path, len(list(compat.sequencer_strips(stage.scene))), stage.scene.frame_end
+    for path, words in (
+        (tmp_path / "missing.wav", "There is no recording at"),
+        (text, "'text.wav' cannot be read as audio"),
+        (empty, "The recording 'empty.wav' is empty."),
+        (silent, "zero.wav"),
+    ):
+        sentence = error_of(bpy.ops.retake.import_audio, filepath=str(path))
+        assert words in sentence
+        assert "Traceback" not in sentence
+    assert before == (
+        stage.record.audio_path,
+        len(list(compat.sequencer_strips(stage.scene))),
+        stage.scene.frame_end,
+    )
+
+
+def test_generating_without_a_recording_says_so(empty_scene: bpy.types.Scene) -> None:
+    bpy.ops.retake.add_head()
+    with pytest.raises(RuntimeError, match="Import a recording first"):
+        bpy.ops.retake.new_takes()
+
+
+def test_a_recording_that_vanished_is_one_sentence(make_stage: Callable[..., Stage], tmp_path: Path) -> None:
+    path = tmp_path / "gone.wav"
+    write_speech(path, seconds=1.0)
+    stage = make_stage(audio=path)
+    path.unlink()
+    assert "There is no recording at" in error_of(bpy.ops.retake.new_takes)
+    assert stage.curve("jawOpen") is None
