@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from retake.tools import suite
-from retake.tools.environments import Environment, MissingPythonError
+from retake.tools.environments import BACKEND, Environment, MissingPythonError
 from retake.tools.suite import Summary
 
 
@@ -74,7 +74,7 @@ def test_a_missing_python_is_noted_and_the_rest_runs(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(suite, "ensure", refuse)
     summary = Summary()
-    suite._run_in(suite.BACKEND, [], [], summary)
+    suite._run_in(BACKEND, [], [], summary)
     assert summary.missing == ["backend needs Python 3.99."]
 
 
@@ -86,6 +86,6 @@ def test_pytests_verdict_counts(
     file.write_text(f"def test_inner():\n    {body}\n", encoding="utf-8")
     monkeypatch.setattr(suite, "ensure", lambda environment: Path(sys.executable))
     summary = Summary()
-    suite._run_in(suite.BACKEND, [str(file)], ["-p", "no:cacheprovider"], summary)
+    suite._run_in(BACKEND, [str(file)], ["-p", "no:cacheprovider"], summary)
     assert (summary.passed == ["backend"], summary.failed == ["backend"]) == (passes, not passes)
     assert f"1 {'passed' if passes else 'failed'}" in capfd.readouterr().out
