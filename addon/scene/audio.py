@@ -76,7 +76,7 @@ def read_samples(path: Path) -> NDArray[np.float32]:
         raise AudioError("This Blender has no sound, so pauses cannot be found.", "Choose another range.")
     import aud
 
-    sound = aud.Sound(str(path)).rechannel(1).resample(ANALYSIS_RATE, aud.RESAMPLE_QUALITY_LOW)
+    sound = aud.Sound(str(path)).rechannel(1).resample(ANALYSIS_RATE, 0)
     return np.asarray(sound.data(), np.float32).reshape(-1)
 
 

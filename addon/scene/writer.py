@@ -24,7 +24,7 @@ from ..core.render import ChannelPlan
 from ..core.takes import OriginalCurve
 from ..core.timing import Span
 from .axes import matrix_to_components, model_to_pose
-from .edit import GENERATED, Edit, Window, clear_curve, edit_curve, freeze
+from .edit import GENERATED, SIDES, Edit, Window, clear_curve, edit_curve, freeze
 from .key_table import KEY, SAME_FRAME, Table, at_frame, empty, read_handles, write_handles, write_table
 from .shot import Shot
 from .snapshot import Snapshot
@@ -158,10 +158,7 @@ def _restored(original: OriginalCurve, kept: Table, spans: Sequence[Span], shift
     found = []
     for span in spans:
         rows = original.within(Span(span.start - shift - 0.5, span.end - shift + 0.5))
-        table = empty(len(rows.get("frames", ())))
-        for name in KEY.names or ():
-            table[name] = rows[name] if len(table) else table[name]
-        found += [row for row in table.reshape(-1, 1) if at_frame(kept, float(row["co"][0, 0])) is None]
+        found += [row for row in _rows(rows).reshape(-1, 1) if at_frame(kept, float(row["co"][0, 0])) is None]
     return np.concatenate(found) if found else empty()
 
 
@@ -271,11 +268,30 @@ def _clear_target(snapshot: Snapshot, target: Target, status: NDArray[np.uint8],
     edit = clear_curve(_promoted(old, status), removed, restored, books.notes.frozen.get(target.curve_id, ()))
     if len(edit.table) or original.existed:
         _apply(target, fcurve, edit, books)
+        _restore_handles(fcurve, edit.table, original)
         return
     compat.fcurves_of(target.owner).remove(fcurve)
     target.set_static(float(str(original.properties["value"])))
     books.ledger.forget(target.curve_id)
     books.notes.frozen.pop(target.curve_id, None)
+
+
+def _restore_handles(fcurve: Any, table: Table, original: OriginalCurve) -> None:
+    """Give a curve that holds the keys of Take 0 and no other its handles to the last bit."""
+    rows = _rows(dict(original.arrays))
+    names = [name for name in KEY.names or () if not name.startswith(("handle_left", "handle_right", "select"))]
+    if len(rows) != len(table) or any(not np.array_equal(rows[name], table[name]) for name in names):
+        return
+    if all(np.array_equal(rows[f"handle_{side}_type"], table[f"handle_{side}_type"]) for side in SIDES):
+        write_handles(fcurve, rows)
+
+
+def _rows(arrays: Mapping[str, NDArray[Any]]) -> Table:
+    """Stored arrays of a curve's keys as a table."""
+    table = empty(len(arrays.get("frames", ())))
+    for name in KEY.names or ():
+        table[name] = arrays[name] if len(table) else table[name]
+    return table
 
 
 def _drop_empty_actions(shot: Shot, books: Books) -> None:

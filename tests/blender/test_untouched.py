@@ -51,7 +51,7 @@ def test_outside_the_range_every_quarter_frame_stays(
     stage = make_stage(frame=101)
     plans = {
         "mouthSmileLeft": {60: 0.1, 70: 0.7, 130: 0.3, 190: 0.9, 210: 0.2},
-        "jawOpen": {65: 0.8, 72: -0.2, 220: 0.5, 240: 0.9},
+        "jawOpen": {65: 0.8, 72: 0.7, 220: 0.5, 240: 0.9},
         "browInnerUp": {40: 0.4, 66: 0.9},
         "cheekPuff": {200: 0.4, 230: 0.9},
         "noseSneerLeft": {120: 0.4, 140.5: 0.9},
