@@ -132,7 +132,7 @@ def set_workbench(width: int, height: int, vertex_colors: bool) -> None:
     shading.studio_light = "Default"
     _studio_lights()
     shading.color_type = "VERTEX" if vertex_colors else "MATERIAL"
-    shading.show_specular_highlight = True
+    shading.show_specular_highlight = False
     shading.show_cavity = True
     shading.cavity_type = "WORLD"
     shading.cavity_ridge_factor = 0.0
@@ -144,9 +144,9 @@ def set_workbench(width: int, height: int, vertex_colors: bool) -> None:
 
 # Direction toward the light in the camera's axes, diffuse colour, specular colour, wrap.
 _STUDIO = (
-    ((-0.45, 0.62, 0.64), (1.15, 1.11, 1.05), (0.10, 0.10, 0.10), 0.35),
-    ((0.78, 0.10, 0.62), (0.55, 0.56, 0.60), (0.02, 0.02, 0.02), 0.6),
-    ((0.65, 0.35, -0.68), (0.45, 0.45, 0.48), (0.04, 0.04, 0.04), 0.2),
+    ((-0.45, 0.62, 0.64), (1.15, 1.11, 1.05), (0.035, 0.035, 0.035), 0.35),
+    ((0.78, 0.10, 0.62), (0.55, 0.56, 0.60), (0.01, 0.01, 0.01), 0.6),
+    ((0.65, 0.35, -0.68), (0.45, 0.45, 0.48), (0.015, 0.015, 0.015), 0.2),
     ((-0.1, -0.85, 0.5), (0.12, 0.10, 0.09), (0.0, 0.0, 0.0), 0.7),
 )
 
@@ -186,6 +186,9 @@ def _set_output(width: int, height: int) -> None:
     scene.render.resolution_x, scene.render.resolution_y = width, height
     scene.render.resolution_percentage = 100
     scene.render.image_settings.file_format = "PNG"
+    scene.render.image_settings.color_mode = "RGB"
+    scene.render.image_settings.compression = 100
+    scene.render.dither_intensity = 0.0
     scene.view_settings.view_transform = "Standard"
     scene.view_settings.exposure = EXPOSURE
     world = scene.world or bpy.data.worlds.new("world")

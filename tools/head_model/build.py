@@ -21,7 +21,7 @@ from .sdf import Array
 from .skin import build_skin
 
 METRES = 0.01
-MATERIALS = ("skin", "lips", "lid_rim", "mouth", "nostril", "sclera", "iris", "iris_rim", "pupil", "teeth", "gums", "tongue",
+MATERIALS = ("skin", "lips", "lid_rim", "mouth", "nostril", "sclera", "iris", "iris_rim", "pupil", "glint", "teeth", "gums", "tongue",
              "brows", "lashes", "cloth")  # fmt: skip
 
 
@@ -84,7 +84,7 @@ def _parts(face: Face, brow: Part) -> list[Part]:
         parts += [part, part.mirrored()]
     parts += [*inner.gums(), inner.tongue()]
     lash = replace(inner.lashes(face.mesh), motion="glued:lid")
-    for part in (brow, lash):
+    for part in (brow, lash, inner.glint()):
         parts += [part, part.mirrored()]
     return [*parts, inner.shirt(face.mesh, face.normals)]
 
@@ -100,6 +100,7 @@ def _skin_materials(face: Face) -> list[str]:
     names[(lowest >= LIP_BORDER - 0.01) & (ring >= LIP_CONTACT + 1.6)] = "mouth"
     names[lid >= 4.99] = "lid_rim"
     names[face.mesh.attributes["nostril_ring"][f].min(1) > 2.9] = "nostril"
+    names[face.mesh.attributes["row"][f].max(1) < 1.01] = "cloth"  # hidden by the collar, seen at its end
     return [str(n) for n in names]
 
 

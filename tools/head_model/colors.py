@@ -19,16 +19,17 @@ PALETTE: dict[str, tuple[int, int, int]] = {
     "skin": (226, 180, 154),
     "lips": (198, 126, 116),
     "lid_rim": (206, 142, 128),
-    "mouth": (150, 72, 70),
+    "mouth": (168, 82, 78),
     "nostril": (110, 66, 56),
     "sclera": (238, 236, 232),
     "iris": (92, 116, 122),
     "iris_rim": (44, 56, 62),
     "pupil": (10, 10, 12),
-    "teeth": (240, 234, 220),
+    "glint": (255, 255, 255),
+    "teeth": (250, 246, 236),
     "gums": (190, 104, 104),
     "tongue": (198, 108, 106),
-    "brows": (84, 60, 46),
+    "brows": (78, 54, 40),
     "lashes": (52, 36, 30),
     "cloth": (74, 92, 110),
 }
@@ -60,9 +61,9 @@ def _spread(count: int, faces: NDArray[np.int64], names: Sequence[str]) -> Array
 
 def _darken_inside(part: Part, colors: Array) -> Array:
     """Deeper in the mouth less light falls: teeth, gums and tongue darken toward the throat."""
-    if part.motion not in {"skull", "jaw", "tongue"}:
+    if part.motion not in {"skull", "jaw", "tongue"} or "glint" in part.materials:
         return colors
-    light = 0.35 + 0.65 * np.clip((part.vertices[:, 2] - 3.6) / 4.2, 0, 1)
+    light = 0.35 + 0.65 * np.clip((part.vertices[:, 2] - 4.6) / 3.4, 0, 1)
     return colors * light[:, None]
 
 
@@ -78,13 +79,13 @@ def _paint_skin(face: Face, names: Sequence[str]) -> Array:
 
     blush = 0.55 * spot(4.1, -3.2, 6.6, 2.1) + 0.25 * spot(0, -4.0, 10.4, 1.1) + 0.4 * spot(7.6, -1.4, -1.4, 2.4)
     blush += 0.25 * spot(0, -9.8, 8.8, 1.6) + 0.3 * spot(1.4, -4.6, 9.0, 0.7)
-    shade = 0.55 * spot(3.2, -1.15, 8.0, 0.9) + 0.5 * spot(1.6, -0.2, 7.9, 0.7) + 0.35 * spot(3.4, 0.95, 8.2, 0.9)
+    shade = 0.3 * spot(3.2, -1.15, 8.0, 0.9) + 0.5 * spot(1.6, -0.2, 7.9, 0.7) + 0.35 * spot(3.4, 0.95, 8.2, 0.9)
     shade += 0.3 * spot(0, -8.55, 9.2, 1.0)
     for weight, tint in ((blush, _BLUSH), (shade, _SHADE), (_scalp(v), _STUBBLE)):
         colors += (np.clip(weight, 0, 0.9) * bare)[:, None] * (tint - colors)
     nostril = np.clip(face.mesh.attributes["nostril_ring"] - 2.0, 0, 2) / 2
-    depth = np.clip((face.ring - 7.6) / 2.0, 0, 1)
-    return colors * (1 - 0.6 * nostril - 0.72 * depth)[:, None]
+    depth = np.clip((8.2 - v[:, 2]) / 4.5, 0, 1) * (face.ring > 7.4)
+    return colors * (1 - 0.6 * nostril - 0.78 * depth)[:, None]
 
 
 # Height of the hairline (cm) over the angle from the front (degrees).
@@ -97,6 +98,6 @@ def _scalp(v: Array) -> Array:
     angle = np.degrees(np.arctan2(np.abs(v[:, 0]), v[:, 2] + 0.2))
     knots = np.linspace(0, 180, 181)
     line = np.convolve(np.pad(np.interp(knots, *_HAIRLINE.T), 4, mode="edge"), np.ones(9) / 9, "valid")
-    grow = np.clip((v[:, 1] - np.interp(angle, knots, line)) / 0.8 + 0.5, 0, 1)
+    grow = np.clip((v[:, 1] - np.interp(angle, knots, line)) / 1.7 + 0.5, 0, 1)
     ear = np.exp(-((((v[:, 1] + 1.5) / 3.0) ** 2 + ((v[:, 2] + 0.8) / 2.0) ** 2) ** 2)) * (np.abs(v[:, 0]) > 5.8)
     return np.asarray(0.85 * np.clip(grow * grow * (3 - 2 * grow) - 1.3 * ear, 0, 1))

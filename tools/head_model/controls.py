@@ -10,6 +10,7 @@ from scipy.spatial import cKDTree
 
 from . import mouth, upper_face
 from .face import Face, ramp
+from .untangle import untangle
 from .inner import Part
 from .mesh import symmetrize
 from .sdf import Array
@@ -26,7 +27,7 @@ CONTROL_NAMES: tuple[str, ...] = (
     "cheekSquintRight", "noseSneerLeft", "noseSneerRight", "tongueOut",
 )  # fmt: skip
 LOOK_ANGLES = {"Down": 24.0, "Up": 24.0, "In": 28.0, "Out": 28.0}
-JAW_SLIDES = {"jawForward": (0.0, -0.08, 0.75), "jawLeft": (0.85, 0.0, -0.05)}
+JAW_SLIDES = {"jawForward": (0.0, -0.1, 0.95), "jawLeft": (1.1, 0.0, -0.05)}
 Fields = dict[str, Array]
 
 
@@ -37,7 +38,22 @@ def skin_fields(face: Face) -> Fields:
     _add_lips(face, fields)
     _add_lids(face, fields)
     _add_upper_face(face, fields)
+    _untangle_all(face, fields)
     return {name: fields[name] for name in CONTROL_NAMES}
+
+
+def _untangle_all(face: Face, fields: Fields) -> None:
+    """Free every control, alone and over the open jaw, from faces turned inside out; left and right stay mirrored."""
+    mirror = face.mesh.mirror
+    for name in CONTROL_NAMES:
+        if name.endswith("Right") or name in {"jawOpen", "mouthClose"}:
+            continue
+        over = [fields["jawOpen"]] if name.startswith("mouth") else []
+        fields[name] = untangle(face, fields[name], over)
+        if name.endswith("Left"):
+            fields[name.replace("Left", "Right")] = fields[name][mirror] * [-1.0, 1.0, 1.0]
+        else:
+            fields[name] = symmetrize(fields[name], mirror)
 
 
 def _add_sides(face: Face, fields: Fields, name: str, whole: Array, width: float = 1.3) -> None:
@@ -52,9 +68,10 @@ def _add_mirrored(face: Face, fields: Fields, name: str, left: Array) -> None:
 
 
 def _add_jaw(face: Face, fields: Fields) -> None:
-    opened = symmetrize(mouth.jaw_open(face), face.mesh.mirror)
-    fields["jawOpen"] = opened
-    fields["mouthClose"] = symmetrize(mouth.mouth_close(face, opened), face.mesh.mirror)
+    opened = untangle(face, symmetrize(mouth.jaw_open(face), face.mesh.mirror), [])
+    fields["jawOpen"] = symmetrize(opened, face.mesh.mirror)
+    closing = untangle(face, mouth.mouth_close(face, fields["jawOpen"]), [fields["jawOpen"]])
+    fields["mouthClose"] = symmetrize(closing, face.mesh.mirror)
     fields["jawForward"] = symmetrize(mouth.jaw_slide(face, JAW_SLIDES["jawForward"]), face.mesh.mirror)
     _add_mirrored(face, fields, "jaw", mouth.jaw_slide(face, JAW_SLIDES["jawLeft"]))
 
@@ -74,7 +91,7 @@ def _add_lips(face: Face, fields: Fields) -> None:
 def _add_lids(face: Face, fields: Fields) -> None:
     lids = {
         "eyeBlink": upper_face.close_lids(face),
-        "eyeSquint": upper_face.lid_field(face, 0.22, 2.2, 0.12, 0.5),
+        "eyeSquint": upper_face.lid_field(face, 0.16, 1.9, 0.12, 0.5),
         "eyeWide": upper_face.lid_field(face, -0.3, -0.5, 0.11, 0.6),
         "eyeLookDown": upper_face.lid_field(face, 0.5, -1.3, 0.13, 0.3),
         "eyeLookUp": upper_face.lid_field(face, -0.24, 0.4, 0.12, 0.5),
@@ -86,13 +103,17 @@ def _add_lids(face: Face, fields: Fields) -> None:
 
 
 def _add_upper_face(face: Face, fields: Fields) -> None:
+    lift = upper_face.lid_field(face, 0.0, 1.1, 0.12, 0.5)
+    sneer = mouth.lip_field(face, mouth.SNEER)
     for name, lumps in (
         ("browDown", upper_face.BROW_DOWN),
         ("browOuterUp", upper_face.BROW_OUTER_UP),
         ("cheekSquint", upper_face.CHEEK_SQUINT),
         ("noseSneer", upper_face.NOSE_SNEER),
     ):
-        _add_sides(face, fields, name, upper_face.push(face, lumps), 0.9)
+        whole = upper_face.push(face, lumps)
+        whole += {"cheekSquint": lift, "noseSneer": sneer}.get(name, np.zeros_like(whole))
+        _add_sides(face, fields, name, whole, 1.1)
     fields["browInnerUp"] = symmetrize(upper_face.push(face, upper_face.BROW_INNER_UP), face.mesh.mirror)
 
 
@@ -122,8 +143,8 @@ def tongue_motion(part: Part, name: str) -> Array:
     if name != "tongueOut":
         return along * jaw_motion(part, name)
     t = ramp(part.vertices[:, 2], 2.6, 7.6)
-    lift = 0.95 * ramp(t, 0.1, 0.6) - 0.55 * ramp(t, 0.75, 1.0)
-    return np.stack([-0.12 * part.vertices[:, 0] * t, lift, 3.3 * t**1.5], axis=1)
+    lift = 1.25 * ramp(t, 0.1, 0.7) - 0.55 * ramp(t, 0.82, 1.0)
+    return np.stack([-0.12 * part.vertices[:, 0] * t, lift, 4.0 * t**1.4], axis=1)
 
 
 def eye_motion(part: Part, name: str) -> Array:

@@ -52,10 +52,10 @@ def lip_rings(sculpt: Field) -> list[Array]:
     full = np.sqrt(np.clip(1 - u**2.2, 0, 1))
     rise = 0.16 + 0.84 * full
     rows = [  # ring, x scale, upper y, lower y, upper z offset, lower z offset
-        (1.12, top + 0.24 * rise, bottom - 0.26 * rise, 0.0 + 0.04 * full, 0.0 * full),
-        (1.06, top, bottom, 0.03 + 0.13 * full, 0.02 + 0.10 * full),
-        (1.035, line + 0.52 * (top - line), line + 0.60 * (bottom - line), 0.25 * full, 0.27 * full),
-        (1.015, line + 0.17 * (top - line), line + 0.22 * (bottom - line), 0.27 * full - 0.02, 0.32 * full - 0.02),
+        (1.17, top + 0.24 * rise, bottom - 0.26 * rise, 0.0 + 0.04 * full, 0.0 * full),
+        (1.10, top, bottom, 0.03 + 0.13 * full, 0.02 + 0.10 * full),
+        (1.068, line + 0.52 * (top - line), line + 0.60 * (bottom - line), 0.25 * full, 0.27 * full),
+        (1.034, line + 0.17 * (top - line), line + 0.22 * (bottom - line), 0.27 * full - 0.02, 0.32 * full - 0.02),
         (1.0, line, line, 0.08 * full - 0.10, 0.08 * full - 0.10),
         (0.985, line + 0.05 * full, line - 0.05 * full, -0.18 - 0.06 * full, -0.18 - 0.06 * full),
         (0.98, line + 0.5 * full, line - 0.5 * full, -0.42 - 0.1 * full, -0.42 - 0.1 * full),

@@ -153,7 +153,7 @@ def gums() -> list[Part]:
         gaps = np.concatenate([[0], ends])
         near_gap = np.exp(-((np.min(np.abs(lengths[:, None] - gaps[None]), axis=1) / 0.16) ** 2))
         center, normal = arch_points(lengths, inset + 0.25)
-        section = [(0.27, -0.08), (0.37, 0.14), (0.36, 0.5), (0.15, 0.85), (-0.4, 0.7), (-0.45, 0.15), (-0.2, -0.08)]
+        section = [(0.26, -0.08), (0.33, 0.12), (0.28, 0.34), (0.02, 0.56), (-0.4, 0.5), (-0.45, 0.15), (-0.2, -0.08)]
         rings = []
         for k in range(len(lengths)):
             points = []
@@ -183,7 +183,7 @@ def tongue() -> Part:
     for t in steps:
         taper = np.sqrt(max(1 - max(t - 0.62, 0) ** 2 / 0.1521, 0.03))
         wide, thick = 2.0 * (0.75 + 0.25 * np.sin(np.pi * t)) * taper, 0.55 * (1.1 - 0.35 * t) * taper
-        center = np.array([0.0, -8.45 + 0.78 * np.sin(np.pi * min(t + 0.12, 1) * 0.75), 2.6 + 5.15 * t])
+        center = np.array([0.0, -8.45 + 0.78 * np.sin(np.pi * min(t + 0.12, 1) * 0.64), 2.6 + 5.15 * t])
         x = wide * np.cos(turn)
         groove = -0.13 * np.exp(-((x / 0.35) ** 2)) * (np.sin(turn) > 0) * taper
         rings.append(center + np.stack([x, thick * np.sin(turn) + groove, np.zeros(14)], axis=1))
@@ -225,6 +225,17 @@ def lashes(skin: Mesh) -> Part:
     faces = [(k, k + 1, n + k + 1, n + k) for k in range(n - 1)]
     vertices = np.vstack([root + out * 0.015, tip])
     return Part(vertices, np.array(faces), ["lashes"] * len(faces), "glued")
+
+
+def glint() -> Part:
+    """The light's reflection on the left eye: a tiny disc just over the eyeball, still while the eye turns."""
+    turn = 2 * np.pi * (np.arange(8) + 0.5) / 8
+    aim = np.array([-0.15, 0.16, 1.0])
+    flat = np.stack([0.075 * np.cos(turn), 0.075 * np.sin(turn), np.zeros(8)], axis=1)
+    points = aim / np.linalg.norm(aim) * EYE_RADIUS + flat
+    points *= (EYE_RADIUS + 0.02) / np.linalg.norm(points, axis=1, keepdims=True)
+    faces = np.array([(0, 1, 2, 3), (0, 3, 4, 7), (4, 5, 6, 7)])
+    return Part(points + EYE_CENTER, faces, ["glint"] * 3, "skull")
 
 
 def shirt(skin: Mesh, normals: Array) -> Part:

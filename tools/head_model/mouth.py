@@ -73,7 +73,7 @@ def _across_lip(face: Face, here: Mask, contact: Move, border: Move, roll: Array
     u, ring = face.u[here], face.ring[here]
     share = ramp(ring, features.LIP_BORDER, features.LIP_CONTACT)[:, None]
     body = np.sin(np.pi * np.clip((ring - features.LIP_BORDER) / 3, 0, 1)) * (1 - np.abs(u) ** 3)
-    inner = 1 - 0.35 * ramp(ring, 6, 8)[:, None]
+    inner = 1 - 0.2 * ramp(ring, 7, 8.5)[:, None]
     sideways = np.where(np.sign(u) == 0, 1, np.sign(u))
     rolled = body[:, None] * roll * np.stack([sideways, np.ones_like(u), np.ones_like(u)], axis=1)
     return ((1 - share) * border(u) + share * contact(u)) * inner + rolled
@@ -100,7 +100,7 @@ def jaw_weight(face: Face) -> Array:
     """Share (V,) of the jaw's rotation: 1 on chin and lower lip, 0 on skull and neck; the corner of the mouth .4."""
     v, u = face.v, np.abs(face.u)
     held = face.lip_handles()
-    corner = 1 - np.sqrt(np.clip(1 - u**2.3, 0, 1))
+    corner = 1 - np.clip(1 - (u / 0.91) ** 2.3, 0, 1) ** 0.75  # the last tenth stays shut
     weight = np.where(face.lip < 0, 1 - 0.58 * corner, 0.42 * corner)
     chin = face.region((v[:, 1] < -9.0) & (v[:, 1] > -11.6) & (v[:, 2] > 5.6) & (np.abs(v[:, 0]) < 2.6)) & ~held
     pocket = face.ring > 9.49
@@ -134,7 +134,7 @@ def mouth_close(face: Face, opened: Array) -> Array:
     held = face.lip_handles()
     upper, lower = contact_pairs(face)
     targets = np.zeros_like(face.v)
-    meet = 0.42 * opened[upper] + 0.58 * opened[lower]
+    meet = opened[upper] + (opened[lower] - opened[upper]) * [0.5, 0.55, 0.1]  # in front of the upper teeth
     for ids in (upper, lower):
         targets[ids] = meet - opened[ids]
     _fill_lips_from_contact(face, targets, upper, lower)
@@ -160,7 +160,7 @@ def _fill_lips_from_contact(face: Face, targets: Array, upper: Array, lower: Arr
         for i in np.flatnonzero(face.lip_handles() & (face.lip == sign)):
             ring = face.ring[i]
             share = 0.80 + 0.20 * float(ramp(ring, features.LIP_BORDER, features.LIP_CONTACT))
-            share *= 1 - 0.3 * float(ramp(ring, 6, 8))
+            share *= 1 - 0.2 * float(ramp(ring, 7, 8.5))
             targets[i] = share * moves[round(float(face.u[i]), 4)]
 
 
@@ -171,7 +171,7 @@ def jaw_slide(face: Face, motion: tuple[float, float, float]) -> Array:
     upper, lower = contact_pairs(face)
     targets = np.where(sealed, weight, 0.0)
     targets[np.concatenate([upper, lower])] = 0.5
-    share = 0.5 + 0.5 * (weight - 0.5) * 2 * (1 - ramp(face.ring, 3, 6))
+    share = 0.5 + (weight - 0.5) * (1 - ramp(face.ring, 3, 6)) * (1 - np.abs(face.u) ** 3)
     weight = np.where(sealed, share, weight)
     return weight[:, None] * np.array(motion)
 
@@ -219,9 +219,9 @@ SHAPES: dict[str, LipShape] = {
     ),
     "mouthRollUpper": LipShape(
         path((0, 0, -0.03, -0.12), (1, 0, 0, 0)), path((0, 0, -0.03, -0.12), (1, 0, 0, 0)),
-        path((0, 0, -0.46, -0.22), (0.6, 0, -0.34, -0.16), (1, 0, 0.0, 0)),
+        path((0, 0, -0.4, -0.22), (0.6, 0, -0.24, -0.14), (0.85, 0, -0.06, -0.04), (1, 0, 0.0, 0)),
         path((0, 0, 0.0, -0.06), (1, 0, 0, 0)),
-        (0, -0.1, -0.26), (0, 0, 0),
+        (0, -0.02, -0.1), (0, 0, 0),
     ),
     "mouthShrugLower": LipShape(
         *_same(path((0, 0, 0.3, 0.16), (0.6, 0, 0.2, 0.1), (1, 0, -0.06, 0)),
@@ -236,8 +236,8 @@ SHAPES: dict[str, LipShape] = {
     ),
     "mouthPress": LipShape(
         path((0, 0, 0.02, -0.08), (1, 0.12, 0.05, -0.1)), path((0, 0, 0.02, -0.08), (1, 0.12, 0.05, -0.1)),
-        path((0, 0, -0.26, -0.1), (0.6, 0.03, -0.18, -0.1), (1, 0.12, 0.05, -0.1)),
-        path((0, 0, 0.28, -0.1), (0.6, 0.03, 0.22, -0.1), (1, 0.12, 0.05, -0.1)),
+        path((0, 0, -0.28, -0.1), (0.6, 0.03, -0.18, -0.1), (0.85, 0.07, 0.0, -0.1), (1, 0.12, 0.05, -0.1)),
+        path((0, 0, 0.32, -0.1), (0.6, 0.03, 0.24, -0.1), (0.85, 0.07, 0.1, -0.1), (1, 0.12, 0.05, -0.1)),
         (0, -0.03, -0.1), (0, 0.03, -0.12),
     ),
     "mouthLowerDown": LipShape(
@@ -254,10 +254,16 @@ SHAPES: dict[str, LipShape] = {
     "cheekPuff": LipShape(
         *_same(path((0, 0, 0, 0.16), (0.6, -0.08, 0, 0.2), (1, -0.12, 0, 0.24))),
         (0, 0, 0), (0, 0, 0),
-        (((4.6, -6.4, 5.6), (2.1, 2.1, 2.6), (0.85, -0.05, 0.6)), ((0, -5.5, 9.6), (2.4, 0.5, 1.2), (0, 0, 0.16)),
-         ((0, -8.6, 9.0), (2.4, 0.5, 1.2), (0, 0, 0.12))),
+        (((4.4, -6.3, 6.0), (2.0, 2.0, 2.6), (1.05, -0.02, 0.8)), ((0, -5.5, 9.6), (2.4, 0.5, 1.2), (0, 0, 0.2)),
+         ((0, -8.6, 9.0), (2.4, 0.5, 1.2), (0, 0, 0.16))),
     ),
 }  # fmt: skip
+
+
+SNEER = LipShape(
+    path((0, 0, 0.16, 0.0), (0.55, 0.0, 0.34, 0.0), (1, 0.0, 0.05, 0.0)), STILL,
+    path((0, 0, 0.16, 0.02), (0.55, 0.0, 0.36, 0.02), (1, 0.0, 0.06, 0.0)), STILL,
+)  # fmt: skip
 
 
 def mouth_sideways(face: Face) -> Array:
@@ -265,9 +271,9 @@ def mouth_sideways(face: Face) -> Array:
     held = face.lip_handles()
     u = face.u
     targets = np.zeros_like(face.v)
-    targets[:, 0] = 0.85 - 0.12 * u
-    targets[:, 2] = -0.14 - 0.3 * u - 0.12 * u**2
-    targets[:, 1] = 0.04 + 0.06 * u
+    targets[:, 0] = 1.15 - 0.2 * u
+    targets[:, 2] = -0.02 - 0.95 * u - 0.1 * u**2  # along the curve of the face, off the teeth
+    targets[:, 1] = 0.06 + 0.1 * u
     return _spread(face, held, targets)
 
 

@@ -11,6 +11,7 @@ from .mesh import Mesh, catmull_clark, mirror_half, symmetrize, uniform_laplacia
 from .sculpt import EYE_CENTER, EYE_RADIUS
 from .sdf import Array, Field, cast, project
 
+LIP_GAP = 0.004  # cm between the closed lips, so that every vertex has a place of its own
 EYE_RINGS, NOSTRIL_RINGS, EAR_RINGS = 16, 8, 18
 
 
@@ -137,3 +138,5 @@ def seal_lips(mesh: Mesh) -> None:
         near_upper, near_lower = lip_pairs(mesh, features.LIP_CONTACT + step)
         mesh.vertices[near_upper] += share * offset
         mesh.vertices[near_lower] -= share * offset
+    mesh.vertices[upper, 1] += LIP_GAP / 2
+    mesh.vertices[lower, 1] -= LIP_GAP / 2

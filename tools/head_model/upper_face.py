@@ -11,6 +11,8 @@ from .sculpt import EYE_CENTER, EYE_RADIUS
 from .sdf import Array
 from .warp import Mask
 
+Point = tuple[float, float, float]
+Lumps = tuple[tuple[Point, Point, Point], ...]  # centre, widths, motion
 CLOSE_LINE = 0.14  # how far from the lower to the upper margin the closed lids meet
 
 
@@ -93,7 +95,7 @@ def lid_pairs(face: Face, ring: float) -> tuple[Array, Array]:
 
 
 # ---------------------------------------------------------------- brows, cheeks, nose
-def push(face: Face, lumps: tuple[tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]], ...]) -> Array:
+def push(face: Face, lumps: Lumps) -> Array:
     """Sum of soft pushes (center, radii, motion), mirrored; skin near the lids' margins and the lips stays."""
     quiet = (1 - ramp(face.lid_ring, 1.2, 3.2)) * (1 - ramp(face.ring, 1.5, 3.0))
     total = np.zeros_like(face.v)
@@ -105,11 +107,21 @@ def push(face: Face, lumps: tuple[tuple[tuple[float, float, float], tuple[float,
     return total * quiet[:, None]
 
 
-BROW_DOWN = (((1.3, 1.5, 8.3), (1.5, 1.3, 3.0), (-0.2, -0.5, 0.1)), ((3.4, 1.9, 7.8), (1.8, 1.2, 3.0), (-0.05, -0.36, 0.04)))
-BROW_INNER_UP = (((1.1, 1.8, 8.4), (1.7, 2.0, 3.0), (0.0, 0.42, 0.0)), ((2.6, 2.0, 8.0), (1.6, 1.6, 3.0), (0, 0.28, 0)))
-BROW_OUTER_UP = (((4.4, 1.9, 6.6), (1.7, 1.8, 3.0), (0.04, 0.62, -0.06)), ((2.9, 2.1, 8.0), (1.4, 1.6, 3.0), (0, 0.22, 0)))
-CHEEK_SQUINT = (((3.6, -2.2, 7.2), (1.9, 1.2, 2.4), (0.05, 0.42, 0.2)),)
-NOSE_SNEER = (
-    ((1.4, -4.2, 9.2), (0.8, 0.9, 1.6), (0.1, 0.36, 0.05)), ((2.4, -4.4, 8.6), (1.0, 1.3, 1.8), (0.08, 0.28, 0.14)),
-    ((0.9, -0.6, 8.6), (0.9, 1.2, 1.5), (-0.02, 0.1, 0.06)),
+BROW_DOWN: Lumps = (
+    ((1.35, 1.6, 8.3), (1.5, 1.25, 3.0), (-0.3, -0.66, 0.12)), ((3.4, 1.95, 7.8), (1.8, 1.2, 3.0), (-0.08, -0.4, 0.05)),
+    ((0.55, 0.9, 8.6), (0.5, 0.7, 1.5), (0.0, 0.0, 0.1)),
+)  # fmt: skip
+BROW_INNER_UP: Lumps = (
+    ((1.2, 1.8, 8.4), (1.5, 1.9, 3.0), (0.06, 0.56, 0.04)), ((2.5, 2.0, 8.0), (1.5, 1.6, 3.0), (0, 0.3, 0)),
+    ((4.6, 1.6, 6.6), (1.2, 1.2, 2.0), (0, -0.12, 0)),
+)  # fmt: skip
+BROW_OUTER_UP: Lumps = (
+    ((4.4, 1.9, 6.6), (1.7, 1.8, 3.0), (0.04, 0.66, -0.06)), ((2.9, 2.1, 8.0), (1.4, 1.6, 3.0), (0, 0.26, 0)),
+)  # fmt: skip
+CHEEK_SQUINT: Lumps = (
+    ((3.6, -2.0, 7.2), (1.9, 1.15, 2.4), (0.05, 0.5, 0.24)), ((2.3, -3.6, 8.3), (0.8, 1.2, 1.6), (0.0, 0.2, 0.1)),
+)  # fmt: skip
+NOSE_SNEER: Lumps = (
+    ((1.4, -4.2, 9.2), (0.8, 0.9, 1.6), (0.14, 0.5, 0.06)), ((2.4, -4.3, 8.6), (1.0, 1.3, 1.8), (0.08, 0.4, 0.2)),
+    ((0.9, -1.0, 8.6), (0.8, 1.0, 1.5), (-0.04, 0.18, 0.12)), ((1.2, -5.6, 9.4), (1.0, 0.6, 1.4), (0.03, 0.26, 0.04)),
 )  # fmt: skip
