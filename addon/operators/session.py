@@ -84,6 +84,8 @@ def ensure_client() -> BackendClient:
     """
     if session.client is None:
         session.client = BackendClient(find_python(preferred_python(), ROOT), ROOT)
+    if session.job is None or not session.job.is_running:
+        session.client.poll()  # notices a process that died while nothing was asked of it
     if session.client.state is ClientState.LOST:
         session.client.restart()
     elif session.client.state is ClientState.STOPPED:

@@ -25,7 +25,7 @@ from ..core.takes import OriginalCurve
 from ..core.timing import Span
 from .axes import matrix_to_components, model_to_pose
 from .edit import GENERATED, SIDES, Edit, Window, clear_curve, edit_curve, freeze
-from .key_table import KEY, SAME_FRAME, Table, at_frame, empty, read_handles, write_handles, write_table
+from .key_table import AUTOMATIC, KEY, SAME_FRAME, Table, at_frame, empty, read_handles, write_handles, write_table
 from .shot import Shot
 from .snapshot import Snapshot
 from .state import Notes
@@ -191,10 +191,8 @@ def _made_action(books: Books, owner: bpy.types.ID | None) -> bpy.types.Action |
 
 
 def _apply(target: Target, fcurve: Any, edit: Edit, books: Books) -> None:
-    """Write an edited table, keep the handles that have to stay, record the curve."""
-    write_table(fcurve, edit.table)
-    fcurve.keyframe_points.handles_recalc()
-    _keep_handles(fcurve, edit)
+    """Write an edited curve, record it and what was frozen."""
+    write_edit(fcurve, edit)
     _record(target, fcurve, books)
     if edit.frozen:
         books.notes.frozen[target.curve_id] = edit.frozen
@@ -202,25 +200,40 @@ def _apply(target: Target, fcurve: Any, edit: Edit, books: Books) -> None:
         books.notes.frozen.pop(target.curve_id, None)
 
 
+def write_edit(fcurve: Any, edit: Edit) -> None:
+    """Write an edited table into a curve and keep the handles that have to stay.
+
+    Args:
+        fcurve: The curve; all its keys are replaced.
+        edit: Its keys; `edit.frozen` gains the handles that had to be frozen.
+    """
+    write_table(fcurve, edit.table)
+    fcurve.keyframe_points.handles_recalc()
+    _keep_handles(fcurve, edit)
+
+
 def _keep_handles(fcurve: Any, edit: Edit) -> None:
     """Put handles back where Blender moved them; automatic ones are frozen, those next to the edges first."""
-    if not (edit.hold_left.any() or edit.hold_right.any()):
+    if not _moved(fcurve, edit, 0.0).any():
         return
-    for nearest_only in (True, False):
-        current = read_handles(fcurve, edit.table)
-        moved = {
-            "left": edit.hold_left & _differ(current["handle_left"], edit.table["handle_left"]),
-            "right": edit.hold_right & _differ(current["handle_right"], edit.table["handle_right"]),
-        }
-        if not (moved["left"].any() or moved["right"].any()):
+    for near in (_next_to_edges(edit), np.ones(len(edit.table), bool)):
+        moved = _moved(fcurve, edit, _HANDLE_TOLERANCE)
+        if not moved.any():
             break
-        near = _next_to_edges(edit) if nearest_only else np.ones(len(edit.table), bool)
-        for side, rows in moved.items():
-            free = edit.table[f"handle_{side}_type"] == 0
-            edit.frozen += [freeze(edit.table, int(row), side) for row in np.flatnonzero(rows & near & ~free)]
+        for column, side in enumerate(SIDES):
+            rows = moved[:, column] & near & AUTOMATIC[edit.table[f"handle_{side}_type"]]
+            edit.frozen += [freeze(edit.table, int(row), side) for row in np.flatnonzero(rows)]
         write_handles(fcurve, edit.table)
         fcurve.keyframe_points.handles_recalc()
     _set_held(fcurve, edit)
+
+
+def _moved(fcurve: Any, edit: Edit, tolerance: float) -> BoolArray:
+    """(K, 2) left and right handles that have to stay and are not where they were, by more than a tolerance."""
+    current = read_handles(fcurve, edit.table)
+    hold = (edit.hold_left, edit.hold_right)
+    far = [np.abs(current[f"handle_{side}"] - edit.table[f"handle_{side}"]).max(axis=1) > tolerance for side in SIDES]
+    return np.stack([held & off for held, off in zip(hold, far, strict=True)], axis=-1)
 
 
 def _set_held(fcurve: Any, edit: Edit) -> None:
@@ -230,11 +243,6 @@ def _set_held(fcurve: Any, edit: Edit) -> None:
         final[f"handle_{side}"][hold] = edit.table[f"handle_{side}"][hold]
     for name in ("handle_left", "handle_right"):
         fcurve.keyframe_points.foreach_set(name, np.ascontiguousarray(final[name]).ravel())
-
-
-def _differ(current: NDArray[np.float32], wanted: NDArray[np.float32]) -> BoolArray:
-    """(K,) which points are not where they have to be."""
-    return (np.abs(current - wanted) > _HANDLE_TOLERANCE).any(axis=1)
 
 
 def _next_to_edges(edit: Edit) -> BoolArray:
