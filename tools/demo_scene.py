@@ -85,6 +85,7 @@ def _perform(audio: Path, out: Path, measured: Path) -> None:
         bpy.ops.retake.import_audio(filepath=str(audio), frame=FIRST_FRAME)
     with watch.timed("backend"):
         start_backend()
+        describe_backend()  # answered once its model is loaded
     with watch.timed("generate"):
         bpy.ops.retake.new_takes(count=TAKES, seed=0)
     plan = plan_keys(FIRST_FRAME, scene.frame_end)
