@@ -28,7 +28,7 @@ def to_blender(points: np.ndarray) -> np.ndarray:
 
 
 def linear(color: Sequence[float]) -> tuple[float, float, float, float]:
-    """sRGB to scene-linear RGBA."""
+    """Turn sRGB into scene-linear RGBA."""
     c = np.asarray(color[:3], float)
     c = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
     return (float(c[0]), float(c[1]), float(c[2]), 1.0)
@@ -51,7 +51,11 @@ def material(name: str) -> Any:
 
 
 def make_object(
-    name: str, vertices: np.ndarray, faces: np.ndarray, material_names: Sequence[str], material_index: np.ndarray,
+    name: str,
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    material_names: Sequence[str],
+    material_index: np.ndarray,
     colors: np.ndarray | None = None,
 ) -> Any:
     """A smooth-shaded object in the scene.

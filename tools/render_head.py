@@ -160,7 +160,7 @@ COMBINATIONS: dict[str, dict[str, float]] = {
     "jawOpen 1": {"jawOpen": 1.0},
     "jaw open, lips closed": {"jawOpen": 0.7, "mouthClose": 0.7},
     "surprise": {"browInnerUp": 1, "browOuterUp": 0.9, "eyeWide": 0.9, "jawOpen": 0.45, "mouthFunnel": 0.2},
-    "anger": {"browDown": 1, "eyeSquint": 0.3, "noseSneer": 0.7, "mouthUpperUp": 0.3, "mouthStretch": 0.5, "jawOpen": 0.1},
+    "anger": {"browDown": 1, "eyeSquint": 0.3, "noseSneer": 0.6, "mouthUpperUp": 0.2, "mouthStretch": 0.5},
     "sadness": {"browInnerUp": 1, "mouthFrown": 0.8, "mouthShrugLower": 0.4, "eyeLookDown": 0.3, "eyeSquint": 0.2},
     "disgust": {"noseSneer": 1, "mouthUpperUp": 0.4, "browDown": 0.5, "mouthFrown": 0.4, "cheekSquint": 0.5},
 }  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,17 +16,18 @@ from .controls import CONTROL_NAMES, Fields, part_field, skin_fields
 from .face import Face
 from .features import LIP_BORDER, LIP_CONTACT
 from .inner import Part
-from .mesh import Ints
 from .sculpt import head_sculpt
 from .sdf import Array
 from .skin import build_skin
 
 METRES = 0.01
-MATERIALS = ("skin", "lips", "lid_rim", "mouth", "nostril", "sclera", "iris", "iris_rim", "pupil", "glint", "teeth", "gums", "tongue",
-             "brows", "lashes", "cloth")  # fmt: skip
+MATERIALS = (
+    "skin", "lips", "lid_rim", "mouth", "nostril", "sclera", "iris", "iris_rim", "pupil",
+    "glint", "teeth", "gums", "tongue", "brows", "lashes", "cloth",
+)  # fmt: skip
 
 
-def build_head() -> dict[str, NDArray[np.generic]]:
+def build_head() -> dict[str, NDArray[Any]]:
     """Every array of `head.npz`, in metres.
 
     Returns:
@@ -111,7 +113,5 @@ def _weights(face: Face, parts: list[Part]) -> NDArray[np.float32]:
 
 
 def _controls(face: Face, parts: list[Part], fields: Fields) -> NDArray[np.float32]:
-    stacked = [
-        np.vstack([fields[name], *(part_field(p, name, face, fields) for p in parts)]) for name in CONTROL_NAMES
-    ]
+    stacked = [np.vstack([fields[name], *(part_field(p, name, face, fields) for p in parts)]) for name in CONTROL_NAMES]
     return _rounded(np.array(stacked))

@@ -8,8 +8,9 @@ which a small grid closes. Attributes written: for each feature `<name>_ring` (0
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -52,13 +53,15 @@ ROWS = np.array([
 _FRONT_SINES = (0.0, 0.115, 0.215, 0.335, 0.46, 0.59, 0.71, 0.82, 0.92, 1.0)
 _BACK_DEGREES = (90.0, 101.0, 111.0, 121.0, 131.0, 141.0, 151.0, 160.5, 170.0, 180.0)
 
-MOUTH_BORDER: list[Cell] = [(i, 13) for i in range(6)] + [(5, 12), (5, 11), (5, 10)] + [(i, 9) for i in range(5, -1, -1)]
-EYE_BORDER: list[Cell] = (
-    [(2, 19), (2, 20), (2, 21), (3, 21), (4, 21), (5, 21), (6, 21), (6, 20)]
-    + [(6, 19), (6, 18), (6, 17), (5, 17), (4, 17), (3, 17), (2, 17), (2, 18)]
-)
+MOUTH_BORDER: list[Cell] = [
+    *((i, 13) for i in range(6)), (5, 12), (5, 11), (5, 10), *((i, 9) for i in range(5, -1, -1)),
+]  # fmt: skip
+EYE_BORDER: list[Cell] = [
+    (2, 19), (2, 20), (2, 21), (3, 21), (4, 21), (5, 21), (6, 21), (6, 20),
+    (6, 19), (6, 18), (6, 17), (5, 17), (4, 17), (3, 17), (2, 17), (2, 18),
+]  # fmt: skip
 NOSTRIL_BORDER: list[Cell] = [(1, 14), (1, 15), (2, 15), (3, 15), (3, 14), (3, 13), (2, 13), (1, 13)]
-EAR_BORDER: list[Cell] = [(9, j) for j in range(9, 17)] + [(10, 16)] + [(11, j) for j in range(16, 8, -1)] + [(10, 9)]
+EAR_BORDER: list[Cell] = [*((9, j) for j in range(9, 17)), (10, 16), *((11, j) for j in range(16, 8, -1)), (10, 9)]
 _HOLES = ((0, 5, 9, 13), (2, 6, 17, 21), (1, 3, 13, 15), (9, 11, 9, 16))
 
 
@@ -177,7 +180,7 @@ def add_rings(
     count = len(border)
     ids = [[cage.grid[cell] for cell in border]]
     ids += [[cage.add(p, pinned=k not in free) for p in ring] for k, ring in enumerate(rings, start=1)]
-    for outer, inner in zip(ids[:-1], ids[1:], strict=True):
+    for outer, inner in pairwise(ids):
         for s in range(count if closed else count - 1):
             n = (s + 1) % count
             cage.faces.append((outer[s], inner[s], inner[n], outer[n]))
@@ -221,6 +224,3 @@ def blend_rings(outer: Array, inner: Array, count: int) -> list[Array]:
     """`count` rings evenly between two rings of equal length."""
     shares = np.linspace(0, 1, count + 2)[1:-1]
     return [(1 - t) * outer + t * inner for t in shares]
-
-
-Curve = Callable[[Array], Array]

@@ -89,8 +89,8 @@ def _paint_skin(face: Face, names: Sequence[str]) -> Array:
 
 
 # Height of the hairline (cm) over the angle from the front (degrees).
-_HAIRLINE = np.array([[0, 6.5], [22, 6.3], [38, 5.9], [52, 4.3], [64, 3.2], [76, 0.9], [86, -0.6], [96, 1.2], [112, -1.5],
-                      [132, -4.6], [180, -5.4]])  # fmt: skip
+_HAIRLINE = np.array([[0, 6.5], [22, 6.3], [38, 5.9], [52, 4.3], [64, 3.2], [76, 0.9], [86, -0.6], [96, 1.2],
+                      [112, -1.5], [132, -4.6], [180, -5.4]])  # fmt: skip
 
 
 def _scalp(v: Array) -> Array:

@@ -9,11 +9,12 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from . import mouth, upper_face
-from .face import Face, ramp
-from .untangle import untangle
+from .face import Face, push, ramp
 from .inner import Part
 from .mesh import symmetrize
+from .sculpt import EYE_CENTER
 from .sdf import Array
+from .untangle import untangle
 
 CONTROL_NAMES: tuple[str, ...] = (
     "eyeBlinkLeft", "eyeLookDownLeft", "eyeLookInLeft", "eyeLookOutLeft", "eyeLookUpLeft", "eyeSquintLeft",
@@ -84,8 +85,7 @@ def _add_lips(face: Face, fields: Fields) -> None:
         else:
             _add_sides(face, fields, name, whole)
     _add_mirrored(face, fields, "mouth", mouth.mouth_sideways(face))
-    opened = fields["jawOpen"] * 0.35
-    fields["tongueOut"] = symmetrize(mouth.tongue_room(face), face.mesh.mirror) + 0.0 * opened
+    fields["tongueOut"] = symmetrize(mouth.tongue_room(face), face.mesh.mirror)
 
 
 def _add_lids(face: Face, fields: Fields) -> None:
@@ -111,10 +111,10 @@ def _add_upper_face(face: Face, fields: Fields) -> None:
         ("cheekSquint", upper_face.CHEEK_SQUINT),
         ("noseSneer", upper_face.NOSE_SNEER),
     ):
-        whole = upper_face.push(face, lumps)
+        whole = push(face, lumps)
         whole += {"cheekSquint": lift, "noseSneer": sneer}.get(name, np.zeros_like(whole))
         _add_sides(face, fields, name, whole, 1.1)
-    fields["browInnerUp"] = symmetrize(upper_face.push(face, upper_face.BROW_INNER_UP), face.mesh.mirror)
+    fields["browInnerUp"] = symmetrize(push(face, upper_face.BROW_INNER_UP), face.mesh.mirror)
 
 
 # ---------------------------------------------------------------- inner parts
@@ -155,7 +155,7 @@ def eye_motion(part: Part, name: str) -> Array:
         return still
     way = name.removeprefix("eyeLook").removesuffix(side)
     angle = np.radians(LOOK_ANGLES[way])
-    center = upper_face.EYE_CENTER * [1 if side == "Left" else -1, 1, 1]
+    center = EYE_CENTER * [1 if side == "Left" else -1, 1, 1]
     if way in {"Down", "Up"}:
         return mouth.rotation_x(part.vertices, center, angle if way == "Down" else -angle)
     toward_left = (way == "Out") == (side == "Left")

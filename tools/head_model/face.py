@@ -6,10 +6,13 @@ from __future__ import annotations
 import numpy as np
 
 from . import features
-from .mesh import Mesh, vertex_normals
+from .mesh import Mask, Mesh, vertex_normals
 from .sculpt import EYE_CENTER
 from .sdf import Array
-from .warp import Mask, Warp
+from .warp import Warp
+
+Point = tuple[float, float, float]
+Lumps = tuple[tuple[Point, Point, Point], ...]  # soft pushes: centre, widths, motion, cm
 
 
 def ramp(values: Array, low: float, high: float) -> Array:
@@ -89,3 +92,15 @@ class Face:
         """One side's share of a symmetric displacement; the shares of both sides sum to the whole."""
         share = ramp(self.v[:, 0] * side, -width, width)
         return displacement * share[:, None]
+
+
+def push(face: Face, lumps: Lumps) -> Array:
+    """Sum of soft pushes (V, 3), those off the midline on both sides; lids' margins and lips stay still."""
+    quiet = (1 - ramp(face.lid_ring, 1.4, 3.4)) * (1 - ramp(face.ring, 1.3, 3.0))
+    total = np.zeros_like(face.v)
+    for center, radii, motion in lumps:
+        for side in (1.0, -1.0) if center[0] else (1.0,):
+            flip = np.array([side, 1, 1])
+            weight = bump(face.v, (center[0] * side, center[1], center[2]), radii)
+            total += weight[:, None] * np.array(motion) * flip
+    return total * quiet[:, None]

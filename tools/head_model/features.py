@@ -20,7 +20,7 @@ LIP_U = np.array([0.0, 0.15, 0.31, 0.47, 0.63, 0.78, 0.91, 1.0])
 LID_MARGIN = 5
 
 
-def curve(knots: Sequence[float], values: Sequence[float]) -> PchipInterpolator:
+def curve(knots: Sequence[float] | Array, values: Sequence[float] | Array) -> PchipInterpolator:
     """Monotone cubic through the given knots."""
     return PchipInterpolator(knots, values, extrapolate=True)
 
@@ -76,7 +76,7 @@ def _lip_ring(sculpt: Field, u: Array, scale: float, upper: Array, lower: Array,
 
 
 def _pocket_ring(u: Array, width: float, height: float, depth: float) -> Array:
-    """A ring inside the mouth, wide enough to pass outside the teeth: x up to `width`, y within `height` of the bite."""
+    """A ring inside the mouth that passes outside the teeth: x up to `width`, y within `height` of the bite."""
     x = width * np.sin(u * np.pi / 2)
     open_ = np.sqrt(1 - u**4)
     z = depth - 1.6 * u**2
@@ -154,7 +154,8 @@ NOSE_PINS: dict[tuple[int, int], tuple[float, float]] = {  # grid cell: (x, y), 
     (2, 13): (1.0, -5.12), (1, 13): (0.38, -5.16), (0, 13): (0.0, -5.2),
 }  # fmt: skip
 COLUMELLA_PINS: dict[tuple[int, int], tuple[float, float, float]] = {
-    (0, 14): (0.0, -5.06, 9.72), (0, 15): (0.0, -4.62, 10.42), (1, 15): (0.42, -4.4, 10.42), (1, 14): (0.14, -5.04, 9.76),
+    (0, 14): (0.0, -5.06, 9.72), (0, 15): (0.0, -4.62, 10.42),
+    (1, 15): (0.42, -4.4, 10.42), (1, 14): (0.14, -5.04, 9.76),
 }  # fmt: skip
 # The nostril's rings run from the columella over the tip to the wing, its base and the sill; ring 0 is the wing's
 # crease, ring 1 its bulge, ring 2 the rim of the opening.
@@ -211,7 +212,7 @@ def ear_rings(root: Array) -> list[Array]:
     top = np.clip((_EAR_OUTLINE[:, 1] + 1.6) / 1.4, 0, 1)
     frame = _ear_frame()
     attached = (root - _EAR_ORIGIN) @ frame[2]
-    tragus = np.exp(-((_EAR_OUTLINE[:, 1] + 0.55) / 0.55) ** 2) * (1 - free)
+    tragus = np.exp(-(((_EAR_OUTLINE[:, 1] + 0.55) / 0.55) ** 2)) * (1 - free)
     rows = [  # scale toward the concha where free, where attached; height over the ear's plane: free, attached
         (0.88, 0.95, -0.12, 0.02),
         (1.00, 0.90, 0.12, 0.04),

@@ -75,8 +75,8 @@ def eyeball() -> Part:
     turn = 2 * np.pi * (np.arange(segments) + 0.5) / segments
     vertices = [np.array([[0, 0, EYE_RADIUS]])]
     for angle in angles:
-        ring = np.stack([np.cos(turn) * np.sin(angle), np.sin(turn) * np.sin(angle), np.full(segments, np.cos(angle))], 1)
-        vertices.append(EYE_RADIUS * ring)
+        around = np.stack([np.cos(turn), np.sin(turn), np.full(segments, 1 / np.tan(angle))], axis=1)
+        vertices.append(EYE_RADIUS * np.sin(angle) * around)
     faces, materials = [], []
     for s in range(segments):
         faces.append((0, 1 + s, 1 + (s + 1) % segments, -1))
@@ -87,7 +87,8 @@ def eyeball() -> Part:
             t = (s + 1) % segments
             faces.append((a + s, b + s, b + t, a + t))
             materials.append(name)
-    return Part(np.vstack(vertices) + EYE_CENTER, np.array(faces), materials, "eye", ["pupil"] + [n for n in names for _ in range(segments)])
+    tints = ["pupil", *(name for name in names for _ in range(segments))]
+    return Part(np.vstack(vertices) + EYE_CENTER, np.array(faces), materials, "eye", tints)
 
 
 def arch_points(lengths: Array, inset: float) -> tuple[Array, Array]:
@@ -109,15 +110,19 @@ def arch_points(lengths: Array, inset: float) -> tuple[Array, Array]:
     return point, normal / np.linalg.norm(normal, axis=1, keepdims=True)
 
 
+# Cross sections of a tooth from the neck (0) to the edge (1): height, width, depth.
+_TOOTH = ((-0.15, 0.80, 0.30), (0.12, 0.88, 0.35), (0.45, 0.97, 0.33), (0.76, 1.0, 0.25), (0.93, 0.93, 0.17),
+          (1.0, 0.76, 0.09))  # fmt: skip
+
+
 def _tooth(center: Array, normal: Array, width: float, neck: float, edge: float, molar: bool) -> Part:
     """A rounded tooth: cross sections from the neck to the biting edge, the last one closed."""
-    levels = [(-0.15, 0.80, 0.30), (0.12, 0.88, 0.35), (0.45, 0.97, 0.33), (0.76, 1.0, 0.25), (0.93, 0.93, 0.17), (1.0, 0.76, 0.09)]
     turn = 2 * np.pi * (np.arange(8) + 0.5) / 8
     cos, sin = np.cos(turn), np.sin(turn)
     box = np.stack([np.sign(cos) * np.abs(cos) ** 0.62, np.sign(sin) * np.abs(sin) ** 0.62], axis=1)
     across = np.array([normal[1], -normal[0]])
     rings = []
-    for height, wide, deep in levels:
+    for height, wide, deep in _TOOTH:
         depth = max(deep, 0.36) * 1.15 if molar else deep
         lean = 0.03 if molar else 0.02 + 0.1 * (height - 0.4) ** 2
         flat = np.outer(box[:, 0] * 0.49 * width * wide, across) + np.outer(box[:, 1] * depth - lean, normal)
@@ -132,7 +137,8 @@ def _tooth(center: Array, normal: Array, width: float, neck: float, edge: float,
 def teeth() -> list[Part]:
     """Left half of both dental arches, six teeth each, as parts that mirror."""
     parts = []
-    for widths, neck, edge, inset in ((UPPER_WIDTHS, UPPER_NECK, UPPER_EDGE, 0.0), (LOWER_WIDTHS, LOWER_NECK, LOWER_EDGE, 0.36)):
+    arches = ((UPPER_WIDTHS, UPPER_NECK, UPPER_EDGE, 0.0), (LOWER_WIDTHS, LOWER_NECK, LOWER_EDGE, 0.36))
+    for widths, neck, edge, inset in arches:
         ends = np.cumsum(widths)
         centers, normals = arch_points(ends - np.array(widths) / 2, inset + 0.25)
         for k, width in enumerate(widths):
@@ -161,7 +167,7 @@ def gums() -> list[Part]:
                 flat = center[k] + normal[k] * out
                 dip = 0.13 * near_gap[k] if up < 0.1 else 0.0
                 points.append([flat[0], neck + sign * (up - dip), flat[1]])
-            rings.append(np.array(points + [points[-1]])[: len(section)])
+            rings.append(np.array(points))
         parts.append(_gum_strip(rings, sign, motion))
     return parts
 

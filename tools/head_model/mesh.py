@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from .sdf import Array
 
 Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 
 @dataclass
@@ -35,9 +36,7 @@ def mirror_half(vertices: Array, faces: Ints, attributes: dict[str, Array]) -> M
     image = np.arange(count)
     image[~middle] = count + np.arange(np.count_nonzero(~middle))
     mirrored = np.where(faces >= 0, image[faces], -1)
-    flipped = np.where(
-        (faces[:, 3] < 0)[:, None], mirrored[:, [0, 2, 1, 3]], mirrored[:, [0, 3, 2, 1]]
-    )
+    flipped = np.where((faces[:, 3] < 0)[:, None], mirrored[:, [0, 2, 1, 3]], mirrored[:, [0, 3, 2, 1]])
     other = vertices[~middle] * [-1.0, 1.0, 1.0]
     back = np.concatenate([image, np.flatnonzero(~middle)])
     return Mesh(
@@ -101,7 +100,7 @@ def _edge_points(v: Array, edges: Ints, uses: Ints, face_points: Array, which: I
     np.add.at(around, which, face_points[owner])
     inner = uses == 2
     middle[inner] = 0.5 * middle[inner] + 0.25 * around[inner]
-    return middle
+    return np.asarray(middle)
 
 
 def _vertex_points(v: Array, edges: Ints, uses: Ints, face_points: Array, f: Ints, sizes: Ints) -> Array:
@@ -148,9 +147,7 @@ def _subdivided_mirror(mesh: Mesh, edges: Ints, f: Ints) -> Ints:
     image_edges = [edge_ids[tuple(sorted((int(m[a]), int(m[b]))))] for a, b in edges]  # type: ignore[index]
     face_ids = {tuple(sorted(int(i) for i in row)): k for k, row in enumerate(f)}
     image_faces = [face_ids[tuple(sorted(int(m[i]) if i >= 0 else -1 for i in row))] for row in f]
-    return np.concatenate(
-        [m, count + np.asarray(image_edges), count + len(edges) + np.asarray(image_faces)]
-    )
+    return np.concatenate([m, count + np.asarray(image_edges), count + len(edges) + np.asarray(image_faces)])
 
 
 def uniform_laplacian(faces: Ints, count: int) -> sp.csr_matrix:
@@ -191,9 +188,7 @@ def cotangent_laplacian(vertices: Array, faces: Ints) -> tuple[sp.csr_matrix, Ar
         cols += [j, i]
         values += [weight, weight]
         np.add.at(area, o, twice / 6.0)
-    graph = sp.csr_matrix(
-        (np.concatenate(values), (np.concatenate(rows), np.concatenate(cols))), shape=(count, count)
-    )
+    graph = sp.csr_matrix((np.concatenate(values), (np.concatenate(rows), np.concatenate(cols))), shape=(count, count))
     return sp.diags(np.asarray(graph.sum(axis=1)).ravel()) - graph, np.maximum(area, 1e-4)
 
 
@@ -203,7 +198,7 @@ def face_normals(vertices: Array, faces: Ints) -> Array:
     last = np.where(quad, faces[:, 3], faces[:, 0])
     p0, p1, p2 = (vertices[faces[:, k]] for k in range(3))
     normal = np.where(quad[:, None], np.cross(p2 - p0, vertices[last] - p1), np.cross(p1 - p0, p2 - p0))
-    return normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
+    return np.asarray(normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12))
 
 
 def vertex_normals(vertices: Array, faces: Ints) -> Array:
@@ -213,4 +208,4 @@ def vertex_normals(vertices: Array, faces: Ints) -> Array:
     for k in range(4):
         used = faces[:, k] >= 0
         np.add.at(total, faces[used, k], normals[used])
-    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
+    return np.asarray(total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12))

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import features
-from .face import Face, bump, ramp
+from .face import Face, Lumps, Point, bump, push, ramp
+from .mesh import Ints, Mask
 from .sdf import Array
-from .warp import Mask
+from .skin import lip_pairs
 
 JAW_PIVOT = np.array([0.0, -1.9, 0.6])
 JAW_ANGLE = np.radians(17.5)
@@ -48,9 +49,9 @@ class LipShape:
     lower: Move
     upper_border: Move
     lower_border: Move
-    roll_upper: tuple[float, float, float] = (0, 0, 0)
-    roll_lower: tuple[float, float, float] = (0, 0, 0)
-    lumps: tuple[tuple[tuple[float, float, float], tuple[float, float, float], tuple[float, float, float]], ...] = ()
+    roll_upper: Point = (0, 0, 0)
+    roll_lower: Point = (0, 0, 0)
+    lumps: Lumps = ()
 
 
 def lip_field(face: Face, shape: LipShape) -> Array:
@@ -63,10 +64,7 @@ def lip_field(face: Face, shape: LipShape) -> Array:
     ):
         here = held & ((face.lip == sign) | ((face.lip == 0) & (sign > 0)))
         targets[here] = _across_lip(face, here, contact, border, np.array(roll))
-    field = _spread(face, held, targets)
-    for center, radii, motion in shape.lumps:
-        field += _lump(face, center, radii, motion)
-    return field
+    return _spread(face, held, targets) + push(face, shape.lumps)
 
 
 def _across_lip(face: Face, here: Mask, contact: Move, border: Move, roll: Array) -> Array:
@@ -76,23 +74,12 @@ def _across_lip(face: Face, here: Mask, contact: Move, border: Move, roll: Array
     inner = 1 - 0.2 * ramp(ring, 7, 8.5)[:, None]
     sideways = np.where(np.sign(u) == 0, 1, np.sign(u))
     rolled = body[:, None] * roll * np.stack([sideways, np.ones_like(u), np.ones_like(u)], axis=1)
-    return ((1 - share) * border(u) + share * contact(u)) * inner + rolled
+    return np.asarray(((1 - share) * border(u) + share * contact(u)) * inner + rolled)
 
 
 def _spread(face: Face, held: Mask, targets: Array) -> Array:
     fixed = face.far_from_mouth() & ~held
     return face.warp.solve("lips", held | fixed, np.where(held[:, None], targets, 0.0))
-
-
-def _lump(face: Face, center: tuple[float, float, float], radii: tuple[float, float, float], motion: tuple[float, float, float]) -> Array:
-    """A soft push on skin away from lips and eyeballs; off-centre lumps are mirrored."""
-    quiet = (1 - ramp(face.ring, 1.2, 3.0)) * (1 - ramp(face.lid_ring, 1.5, 4.0))
-    total = np.zeros_like(face.v)
-    for side in (1.0, -1.0) if center[0] else (1.0,):
-        flip = np.array([side, 1, 1])
-        weight = bump(face.v, tuple(np.array(center) * flip), radii)  # type: ignore[arg-type]
-        total += weight[:, None] * np.array(motion) * flip
-    return total * quiet[:, None]
 
 
 # ---------------------------------------------------------------- jaw
@@ -104,9 +91,11 @@ def jaw_weight(face: Face) -> Array:
     weight = np.where(face.lip < 0, 1 - 0.58 * corner, 0.42 * corner)
     chin = face.region((v[:, 1] < -9.0) & (v[:, 1] > -11.6) & (v[:, 2] > 5.6) & (np.abs(v[:, 0]) < 2.6)) & ~held
     pocket = face.ring > 9.49
-    still = face.region(
-        (v[:, 1] > np.where(np.abs(v[:, 0]) < 2.3, -5.0, -2.6)) | (v[:, 2] < 0.4) | (v[:, 1] < -14.2)
-    ) & ~held & ~pocket
+    still = (
+        face.region((v[:, 1] > np.where(np.abs(v[:, 0]) < 2.3, -5.0, -2.6)) | (v[:, 2] < 0.4) | (v[:, 1] < -14.2))
+        & ~held
+        & ~pocket
+    )
     targets = np.where(held, weight, 0.0) + chin + np.where(pocket, 0.5 - 0.5 * face.lip, 0.0)
     solved = face.warp.solve("jaw", held | chin | still | pocket, targets[:, None])[:, 0]
     return np.clip(solved, 0.0, 1.0)
@@ -141,18 +130,12 @@ def mouth_close(face: Face, opened: Array) -> Array:
     return _spread(face, held, targets)
 
 
-def contact_pairs(face: Face) -> tuple[Array, Array]:
+def contact_pairs(face: Face) -> tuple[Ints, Ints]:
     """Facing vertices of the contact ring, upper and lower ids."""
-    return _ring_pairs(face, features.LIP_CONTACT)
+    return lip_pairs(face.mesh, features.LIP_CONTACT)
 
 
-def _ring_pairs(face: Face, ring: float) -> tuple[Array, Array]:
-    from .skin import lip_pairs
-
-    return lip_pairs(face.mesh, ring)
-
-
-def _fill_lips_from_contact(face: Face, targets: Array, upper: Array, lower: Array) -> None:
+def _fill_lips_from_contact(face: Face, targets: Array, upper: Ints, lower: Ints) -> None:
     """Give the other lip rings the contact ring's motion, less of it toward the border."""
     for ids in (upper, lower):
         moves = {(round(float(face.u[i]), 4)): targets[i] for i in ids}
@@ -164,7 +147,7 @@ def _fill_lips_from_contact(face: Face, targets: Array, upper: Array, lower: Arr
             targets[i] = share * moves[round(float(face.u[i]), 4)]
 
 
-def jaw_slide(face: Face, motion: tuple[float, float, float]) -> Array:
+def jaw_slide(face: Face, motion: Point) -> Array:
     """The jaw moved as a whole; the upper lip follows half-way so that the lips stay together."""
     weight = jaw_weight(face)
     sealed = face.lip_handles()
@@ -173,7 +156,7 @@ def jaw_slide(face: Face, motion: tuple[float, float, float]) -> Array:
     targets[np.concatenate([upper, lower])] = 0.5
     share = 0.5 + (weight - 0.5) * (1 - ramp(face.ring, 3, 6)) * (1 - np.abs(face.u) ** 3)
     weight = np.where(sealed, share, weight)
-    return weight[:, None] * np.array(motion)
+    return np.asarray(weight[:, None] * np.array(motion))
 
 
 # ---------------------------------------------------------------- lips

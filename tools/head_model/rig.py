@@ -8,6 +8,7 @@ import numpy as np
 from . import features, mouth
 from .face import Face, bump, ramp
 from .inner import Part
+from .mesh import Ints
 from .sdf import Array, Field, cast, project
 
 KINTREE = np.array([[-1, 0, 1, 1, 1], [0, 1, 2, 3, 4]])
@@ -89,7 +90,7 @@ def landmarks(face: Face, sculpt: Field) -> Array:
     return _complete(left, face.mesh.mirror)
 
 
-def _complete(left: dict[int, int], mirror: Array) -> Array:
+def _complete(left: dict[int, int], mirror: Ints) -> Array:
     """Fill the right side's landmarks by mirroring the left's."""
     partner = {8 + k: 8 - k for k in range(9)} | {22 + k: 21 - k for k in range(5)} | {27 + k: 27 + k for k in range(4)}
     partner |= {33 + k: 33 - k for k in range(3)} | dict(zip(range(42, 48), (39, 38, 37, 36, 41, 40), strict=True))

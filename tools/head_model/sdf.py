@@ -27,7 +27,7 @@ def ellipsoid(center: ArrayLike, radii: ArrayLike, tilt: float = 0.0) -> Field:
         local = (points - c) @ turn.T
         near = np.linalg.norm(local / r, axis=1)
         slope = np.linalg.norm(local / r**2, axis=1)
-        return near * (near - 1.0) / np.maximum(slope, 1e-9)
+        return np.asarray(near * (near - 1.0) / np.maximum(slope, 1e-9))
 
     return distance
 
@@ -40,17 +40,15 @@ def capsule(start: ArrayLike, end: ArrayLike, radius: float, end_radius: float |
 
     def distance(points: Array) -> Array:
         along = np.clip((points - a) @ axis / (axis @ axis), 0.0, 1.0)
-        return np.linalg.norm(points - a - along[:, None] * axis, axis=1) - radius - (last - radius) * along
+        gap = np.linalg.norm(points - a - along[:, None] * axis, axis=1)
+        return np.asarray(gap - radius - (last - radius) * along)
 
     return distance
 
 
 def chain(points: Sequence[ArrayLike], radii: Sequence[float]) -> Field:
     """Plain union of the capsules between successive points."""
-    links = [
-        capsule(a, b, ra, rb)
-        for a, b, ra, rb in zip(points[:-1], points[1:], radii[:-1], radii[1:], strict=True)
-    ]
+    links = [capsule(a, b, ra, rb) for a, b, ra, rb in zip(points[:-1], points[1:], radii[:-1], radii[1:], strict=True)]
     return lambda p: np.min([link(p) for link in links], axis=0)
 
 

@@ -7,15 +7,15 @@ import numpy as np
 
 from . import cage as cages
 from . import features
-from .mesh import Mesh, catmull_clark, mirror_half, symmetrize, uniform_laplacian
+from .mesh import Ints, Mask, Mesh, catmull_clark, mirror_half, symmetrize, uniform_laplacian
 from .sculpt import EYE_CENTER, EYE_RADIUS
-from .sdf import Array, Field, cast, project
+from .sdf import Field, cast, project
 
 LIP_GAP = 0.004  # cm between the closed lips, so that every vertex has a place of its own
 EYE_RINGS, NOSTRIL_RINGS, EAR_RINGS = 16, 8, 18
 
 
-def build_cage(sculpt: Field) -> tuple[Mesh, Array]:
+def build_cage(sculpt: Field) -> tuple[Mesh, Mask]:
     """The whole cage before relaxation, and which of its vertices are pinned."""
     cage = cages.grid_cage(sculpt)
     _pin_nose(cage, sculpt)
@@ -57,7 +57,7 @@ def _fill_eye(cage: cages.Cage, sculpt: Field) -> None:
     cages.add_rings(cage, "eye", cages.EYE_BORDER, rings, free=(1,))
 
 
-def relax(mesh: Mesh, free: Array, sculpt: Field, passes: int, rate: float) -> None:
+def relax(mesh: Mesh, free: Mask, sculpt: Field, passes: int, rate: float) -> None:
     """Even out free vertices (V,) bool along the sculpt: part of a Laplacian step, then projection, repeated."""
     laplacian = uniform_laplacian(mesh.faces, len(mesh.vertices))
     for _ in range(passes):
@@ -83,14 +83,13 @@ def build_skin(sculpt: Field) -> Mesh:
     return mesh
 
 
-def _on_sculpt(mesh: Mesh) -> Array:
+def _on_sculpt(mesh: Mesh) -> Mask:
     a = mesh.attributes
-    return np.asarray(
-        (a["mouth_ring"] < 2.0) & (a["eye_ring"] < 2.0) & (a["nostril_ring"] < 1.01) & (a["ear_ring"] < 0.0) & (a["row"] > 0.01)
-    )
+    mouth_and_eye = (a["mouth_ring"] < 2.0) & (a["eye_ring"] < 2.0)
+    return np.asarray(mouth_and_eye & (a["nostril_ring"] < 1.01) & (a["ear_ring"] < 0.0) & (a["row"] > 0.01))
 
 
-def _soften_seams(mesh: Mesh, free: Array) -> None:
+def _soften_seams(mesh: Mesh, free: Mask) -> None:
     """A few Taubin passes over what is on the sculpt, so that sculpt and explicit rings meet without a step."""
     laplacian = uniform_laplacian(mesh.faces, len(mesh.vertices))
     for _ in range(3):
@@ -118,12 +117,12 @@ def _keep_lids_off_the_eye(mesh: Mesh) -> None:
         mesh.vertices[part] += arm / length * np.maximum(EYE_RADIUS + 0.07 - length, 0.0)
 
 
-def lip_pairs(mesh: Mesh, ring: float) -> tuple[Array, Array]:
+def lip_pairs(mesh: Mesh, ring: float) -> tuple[Ints, Ints]:
     """Vertex ids of one lip ring: upper and the lower one facing each, both (n,), corners left out."""
     a = mesh.attributes
     here = np.flatnonzero(np.abs(a["mouth_ring"] - ring) < 0.01)
     side = np.sign(np.round(mesh.vertices[here, 0], 6))
-    table = {(int(round(2 * s)), int(x)): v for v, s, x in zip(here, a["mouth_s"][here], side, strict=True)}
+    table = {(round(float(2 * s)), int(x)): v for v, s, x in zip(here, a["mouth_s"][here], side, strict=True)}
     keys = sorted((k for k in table if k[0] < 14), key=lambda k: (k[1], k[0]))
     upper = np.array([table[k] for k in keys])
     lower = np.array([table[28 - k[0], k[1]] for k in keys])

@@ -6,13 +6,11 @@ from __future__ import annotations
 import numpy as np
 
 from . import features
-from .face import Face, bump, ramp
+from .face import Face, Lumps, ramp
+from .mesh import Ints, Mask
 from .sculpt import EYE_CENTER, EYE_RADIUS
 from .sdf import Array
-from .warp import Mask
 
-Point = tuple[float, float, float]
-Lumps = tuple[tuple[Point, Point, Point], ...]  # centre, widths, motion
 CLOSE_LINE = 0.14  # how far from the lower to the upper margin the closed lids meet
 
 
@@ -86,27 +84,15 @@ def seal_lids(face: Face, field: Array) -> Array:
     return field
 
 
-def lid_pairs(face: Face, ring: float) -> tuple[Array, Array]:
+def lid_pairs(face: Face, ring: float) -> tuple[Ints, Ints]:
     """Ids of facing vertices of a lid ring, upper and lower, on both eyes."""
     here = np.flatnonzero(np.abs(face.lid_ring - ring) < 0.01)
-    table = {(int(round(2 * face.lid_s[i])), int(face.side[i])): i for i in here}
+    table = {(round(float(2 * face.lid_s[i])), int(face.side[i])): i for i in here}
     keys = [k for k in table if 0 < k[0] < 16]
     return np.array([table[k] for k in keys]), np.array([table[32 - k[0], k[1]] for k in keys])
 
 
 # ---------------------------------------------------------------- brows, cheeks, nose
-def push(face: Face, lumps: Lumps) -> Array:
-    """Sum of soft pushes (center, radii, motion), mirrored; skin near the lids' margins and the lips stays."""
-    quiet = (1 - ramp(face.lid_ring, 1.2, 3.2)) * (1 - ramp(face.ring, 1.5, 3.0))
-    total = np.zeros_like(face.v)
-    for center, radii, motion in lumps:
-        for side in (1.0, -1.0):
-            flip = np.array([side, 1, 1])
-            weight = bump(face.v, tuple(np.array(center) * flip), radii)  # type: ignore[arg-type]
-            total += weight[:, None] * np.array(motion) * flip
-    return total * quiet[:, None]
-
-
 BROW_DOWN: Lumps = (
     ((1.35, 1.6, 8.3), (1.5, 1.25, 3.0), (-0.3, -0.66, 0.12)), ((3.4, 1.95, 7.8), (1.8, 1.2, 3.0), (-0.08, -0.4, 0.05)),
     ((0.55, 0.9, 8.6), (0.5, 0.7, 1.5), (0.0, 0.0, 0.1)),

@@ -11,13 +11,10 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 from scipy.sparse.linalg import splu
 
-from .mesh import Mesh, cotangent_laplacian
+from .mesh import Mask, Mesh, cotangent_laplacian
 from .sdf import Array
-
-Mask = NDArray[np.bool_]
 
 
 class Warp:
