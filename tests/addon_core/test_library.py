@@ -26,14 +26,14 @@ def no_values() -> RequestValues:
 
 
 def result(
-    seeds: tuple[int, ...] = (5, 6), span: Span = SPAN, value: float = 0.0, given: int = 0
+    seeds: tuple[int, ...] = (5, 6), span: Span = SPAN, value: float = 0.0
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """A `generate` result whose values are value + seed / 100 + frame / 1e4."""
     frames = np.arange(round(span.start * 30), round(span.end * 30) + 1)
     values = value + np.array(seeds)[:, None, None] / 100 + frames[None, :, None] / 1e4
     message = {"seeds": list(seeds), "fps": 30, "start_frame": int(frames[0]), "channel_names": list(CHANNEL_NAMES)}
     channels = np.broadcast_to(values, (len(seeds), len(frames), 55)).astype(np.float32)
-    return message, {"channels": channels, "given_raw": np.zeros((len(seeds), given), np.float32)}
+    return message, {"channels": channels}
 
 
 def filled(parts: tuple[str, ...] = ALL) -> Library:
@@ -71,25 +71,22 @@ def test_a_result_that_does_not_fit_is_refused(change: dict[str, Any], words: st
     assert library.takes == {}
 
 
-def test_a_take_holds_the_prediction_at_a_given_key_and_imputed_values_elsewhere() -> None:
-    sent = RequestValues(
-        np.array([1.01, 1.5, 2.0, 3.0]),
-        np.array([3, 3, 54, 4], np.int32),
-        np.array([0.9, 0.9, 0.5, 0.7], np.float32),
-        np.array([True, False, True, True]),
-    )
-    message, arrays = result(given=4)
-    arrays["given_raw"][:] = [[0.31, 0.32, 0.33, np.nan]]
+def test_an_imputed_value_gives_way_to_what_its_neighbours_lead_to() -> None:
+    times = np.array([1.01, 1.5, 2.0, 3.0, 3.0 + 1 / 30, 0.0])
+    sent = RequestValues(times, np.array([3, 3, 54, 4, 4, 3]), np.full(6, 0.9), np.array([1, 0, 1, 1, 1, 1], bool))
+    message, arrays = result()
+    smooth = arrays["channels"].copy()
+    frames = np.round(times * 30).astype(int)
+    arrays = {"channels": smooth.copy()}
+    arrays["channels"][:, frames, sent.channels] = 0.9
     library = Library()
     library.add_result(message, arrays, ("eyes", "head"), SPAN, sent, Settings())
     take = library.take(2)
-    smile, turn = (take.channel_names.index(CHANNEL_NAMES[index]) for index in (3, 54))
-    assert take.values[30, smile] == np.float32(0.31)
-    assert take.values[60, turn] == np.float32(0.33)
-    untouched = take.values[[45, 90], [smile, take.channel_names.index(CHANNEL_NAMES[4])]]
-    np.testing.assert_array_equal(untouched, arrays["channels"][1, [45, 90], [3, 4]])
-    with pytest.raises(ShapeError, match="given_raw"):
-        library.add_result(*result(), ("eyes",), SPAN, sent, Settings())
+    blink, turn, other = (take.channel_names.index(CHANNEL_NAMES[index]) for index in (3, 54, 4))
+    assert take.values[30, blink] == pytest.approx(smooth[1, 30, 3], abs=1e-6)
+    assert take.values[60, turn] == pytest.approx(smooth[1, 60, 54], abs=1e-6)
+    np.testing.assert_array_equal(take.values[[45, 90, 91, 0], [blink, other, other, blink]], np.float32(0.9))
+    assert (arrays["channels"][:, frames, sent.channels] == np.float32(0.9)).all()
 
 
 def test_a_result_that_is_not_finite_is_refused() -> None:
@@ -240,7 +237,7 @@ def test_a_take_is_stale_when_a_key_in_it_changed() -> None:
 
     sent = request_values(given_of(keyed(130.25, 0.4)), CLOCK, SPAN, ALL)
     library = Library()
-    library.add_result(*result(given=len(sent.times)), ALL, SPAN, sent, Settings())
+    library.add_result(*result(), ALL, SPAN, sent, Settings())
     assert not library.stale(1, given_of(keyed(130.25, 0.4)), CLOCK)
     assert library.stale(1, given_of(keyed(130.25, 0.41)), CLOCK)
     assert library.stale(1, given_of(keyed(131.0, 0.4)), CLOCK)
