@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Library and ledger as bytes, to be kept in a datablock of the shot.
 
-Lossless. The bytes are: magic, format version, CRC-32 of all that follows; length of a deflated block, the block
-(length of a JSON header, the header, the arrays it lists); the deflated values of the takes, one after the other.
-Arrays are stored byte plane by byte plane, values of takes as differences (exclusive or) of their bit patterns along
-time, which deflates well. A take never changes, so its deflated values are kept with it: saving a library after
-another take was shown costs next to nothing.
+Lossless. The bytes are: magic, format version, CRC-32 of all that follows; length of a block, the block, and the
+chunks whose sizes it lists. A block is, deflated, the length of a JSON header, the header, and the arrays it lists; a
+chunk is the block of an original curve or the deflated values of a take. Arrays are stored byte plane by byte plane,
+values of takes as differences (exclusive or) of their bit patterns along time, which deflates well. Takes and original
+curves never change, so their chunks are made once: saving a library after another take was shown costs next to nothing.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ _MAGIC = b"RETAKE"
 _HEAD = struct.Struct("<6sHI")
 _LENGTH = struct.Struct("<I")
 _MAX_BYTES = 1 << 30
-_DEFLATED: WeakKeyDictionary[Take, bytes] = WeakKeyDictionary()
+_TAKE_CHUNKS: WeakKeyDictionary[Take, bytes] = WeakKeyDictionary()
+_ORIGINAL_CHUNKS: WeakKeyDictionary[OriginalCurve, bytes] = WeakKeyDictionary()
 
 
 class StoredTakesError(InputError):
@@ -49,11 +50,12 @@ def library_to_bytes(library: Library) -> bytes:
         "kind": "library",
         "next_id": library.next_id,
         "takes": [_take_header(take, arrays) for take in library.takes.values()],
-        "sizes": [len(_deflated(take)) for take in library.takes.values()],
         "comp": [[entry.part, entry.span.start, entry.span.end, entry.take] for entry in library.comp],
-        "original": {name: _original_header(curve, arrays) for name, curve in library.original.items()},
+        "original": list(library.original),
     }
-    return _pack(header, arrays, [_deflated(take) for take in library.takes.values()])
+    chunks = [_take_chunk(take) for take in library.takes.values()]
+    chunks += [_original_chunk(curve) for curve in library.original.values()]
+    return _pack(header, arrays, chunks)
 
 
 def library_from_bytes(data: bytes) -> Library:
@@ -62,18 +64,18 @@ def library_from_bytes(data: bytes) -> Library:
     Raises:
         StoredTakesError: The data is damaged or of a newer format.
     """
-    header, arrays, rest = _unpack(data, "library")
+    header, arrays, chunks = _unpack(data, "library")
     try:
-        ends = np.cumsum([0, *header["sizes"]])
-        chunks = [rest[start:end] for start, end in itertools.pairwise(ends)]
-        takes = [_read_take(item, arrays, chunk) for item, chunk in zip(header["takes"], chunks, strict=True)]
+        count, names = len(header["takes"]), header["original"]
+        takes = [_read_take(item, arrays, chunk) for item, chunk in zip(header["takes"], chunks[:count], strict=True)]
+        original = {name: _read_original(chunk) for name, chunk in zip(names, chunks[count:], strict=True)}
         return Library(
             {take.id: take for take in takes},
             [CompEntry(str(part), Span(start, end), int(take)) for part, start, end, take in header["comp"]],
-            {name: _read_original(item, arrays) for name, item in header["original"].items()},
+            original,
             int(header["next_id"]),
         )
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, zlib.error, InputError) as error:
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, zlib.error, struct.error, InputError) as error:
         raise _damaged() from error
 
 
@@ -130,13 +132,13 @@ def _take_header(take: Take, arrays: _Arrays) -> dict[str, Any]:
     }
 
 
-def _deflated(take: Take) -> bytes:
+def _take_chunk(take: Take) -> bytes:
     """Values of a take as they are stored; made once a take."""
-    if take not in _DEFLATED:
+    if take not in _TAKE_CHUNKS:
         bits = np.array(take.values.T, np.float32, order="C").view(np.uint32)  # a copy: the take keeps its values
         bits[:, 1:] ^= bits[:, :-1].copy()
-        _DEFLATED[take] = zlib.compress(_planes(bits), 6)
-    return _DEFLATED[take]
+        _TAKE_CHUNKS[take] = zlib.compress(_planes(bits), 6)
+    return _TAKE_CHUNKS[take]
 
 
 def _read_take(item: Mapping[str, Any], arrays: Sequence[NDArray[Any]], chunk: bytes) -> Take:
@@ -156,30 +158,36 @@ def _read_take(item: Mapping[str, Any], arrays: Sequence[NDArray[Any]], chunk: b
         given=GivenSet(*(arrays[number] for number in item["given"])),
         pinned=bool(item["pinned"]),
     )
-    _DEFLATED[take] = bytes(chunk)
+    _TAKE_CHUNKS[take] = bytes(chunk)
     return take
 
 
-def _original_header(curve: OriginalCurve, arrays: _Arrays) -> dict[str, Any]:
-    numbers = {name: arrays.add(array) for name, array in curve.arrays.items()}
-    return {"existed": curve.existed, "arrays": numbers, "properties": dict(curve.properties)}
+def _original_chunk(curve: OriginalCurve) -> bytes:
+    """An original curve as it is stored; made once a curve."""
+    if curve not in _ORIGINAL_CHUNKS:
+        arrays = _Arrays()
+        numbers = {name: arrays.add(array) for name, array in curve.arrays.items()}
+        header = {"existed": curve.existed, "arrays_of": numbers, "properties": dict(curve.properties)}
+        _ORIGINAL_CHUNKS[curve] = _block(header, arrays)
+    return _ORIGINAL_CHUNKS[curve]
 
 
-def _read_original(item: Mapping[str, Any], arrays: Sequence[NDArray[Any]]) -> OriginalCurve:
-    rows = {name: arrays[number] for name, number in item["arrays"].items()}
-    return OriginalCurve(bool(item["existed"]), rows, item["properties"])
+def _read_original(chunk: bytes) -> OriginalCurve:
+    header, arrays = _open_block(chunk)
+    rows = {name: arrays[number] for name, number in header["arrays_of"].items()}
+    curve = OriginalCurve(bool(header["existed"]), rows, header["properties"])
+    _ORIGINAL_CHUNKS[curve] = bytes(chunk)
+    return curve
 
 
 def _pack(header: Mapping[str, Any], arrays: _Arrays, chunks: Sequence[bytes]) -> bytes:
-    listed = [[array.dtype.str, list(array.shape)] for array in arrays.items]
-    text = json.dumps({**header, "arrays": listed}).encode()
-    block = zlib.compress(b"".join([_LENGTH.pack(len(text)), text, *map(_planes, arrays.items)]), 6)
+    block = _block({**header, "sizes": [len(chunk) for chunk in chunks]}, arrays)
     body = b"".join([_LENGTH.pack(len(block)), block, *chunks])
     return _HEAD.pack(_MAGIC, FORMAT_VERSION, zlib.crc32(body)) + body
 
 
-def _unpack(data: bytes, kind: str) -> tuple[dict[str, Any], list[NDArray[Any]], bytes]:
-    """Header, arrays and what follows them."""
+def _unpack(data: bytes, kind: str) -> tuple[dict[str, Any], list[NDArray[Any]], list[bytes]]:
+    """Header, arrays and chunks."""
     if len(data) < _HEAD.size:
         raise _damaged()
     magic, version, checksum = _HEAD.unpack_from(data)
@@ -189,16 +197,27 @@ def _unpack(data: bytes, kind: str) -> tuple[dict[str, Any], list[NDArray[Any]],
     if magic != _MAGIC or zlib.crc32(body) != checksum:
         raise _damaged()
     try:
-        rest = _LENGTH.size + _LENGTH.unpack_from(body)[0]
-        raw = zlib.decompressobj().decompress(body[_LENGTH.size : rest], _MAX_BYTES)
-        (length,) = _LENGTH.unpack_from(raw)
-        header = json.loads(raw[_LENGTH.size : _LENGTH.size + length])
-        arrays = _read_arrays(header["arrays"], raw[_LENGTH.size + length :])
+        start = _LENGTH.size + _LENGTH.unpack_from(body)[0]
+        header, arrays = _open_block(body[_LENGTH.size : start])
+        ends = start + np.cumsum([0, *header["sizes"]])
     except (zlib.error, struct.error, ValueError, KeyError, TypeError) as error:
         raise _damaged() from error
     if header.get("kind") != kind:
         raise StoredTakesError(f"The stored data is a {header.get('kind')}, not a {kind}.")
-    return header, arrays, body[rest:]
+    return header, arrays, [body[first:end] for first, end in itertools.pairwise(ends.tolist())]
+
+
+def _block(header: Mapping[str, Any], arrays: _Arrays) -> bytes:
+    listed = [[array.dtype.str, list(array.shape)] for array in arrays.items]
+    text = json.dumps({**header, "arrays": listed}).encode()
+    return zlib.compress(b"".join([_LENGTH.pack(len(text)), text, *map(_planes, arrays.items)]), 6)
+
+
+def _open_block(block: bytes) -> tuple[dict[str, Any], list[NDArray[Any]]]:
+    raw = zlib.decompressobj().decompress(block, _MAX_BYTES)
+    (length,) = _LENGTH.unpack_from(raw)
+    header: dict[str, Any] = json.loads(raw[_LENGTH.size : _LENGTH.size + length])
+    return header, _read_arrays(header["arrays"], raw[_LENGTH.size + length :])
 
 
 def _read_arrays(listed: Sequence[tuple[str, Sequence[int]]], raw: bytes) -> list[NDArray[Any]]:

@@ -117,9 +117,9 @@ class Take:
     pinned: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OriginalCurve:
-    """A curve as it was before the first write, for Take 0.
+    """A curve as it was before the first write, for Take 0. It never changes.
 
     Attributes:
         existed: Whether there was a curve at all.

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from retake.addon.core import keys
 from retake.addon.core.channels import CHANNEL_INDEX, LipModel
@@ -28,11 +30,11 @@ KEY, JITTER, HOLD, OURS = (int(t) for t in (KeyType.KEYFRAME, KeyType.JITTER, Ke
 
 def curve(
     channel: str,
-    frames: Sequence[float] = (),
-    values: Sequence[float] = (),
-    types: int | Sequence[int] = KEY,
-    interpolations: int | Sequence[int] = BEZIER,
-    **flags: object,
+    frames: ArrayLike = (),
+    values: ArrayLike = (),
+    types: ArrayLike = KEY,
+    interpolations: ArrayLike = BEZIER,
+    **flags: Any,
 ) -> CurveKeys:
     """A shape key's curve that evaluates linearly between its keys (constant where they say so), 0 without keys."""
     times, found = np.array(frames, np.float64), np.array(values, np.float64)
@@ -50,7 +52,7 @@ def curve(
     return CurveKeys(channel, (channel,), times, found, kinds, shapes, evaluate, **flags)
 
 
-def neck(component: int, frames: Sequence[float], rotations: np.ndarray, **flags: object) -> CurveKeys:
+def neck(component: int, frames: Sequence[float], rotations: np.ndarray, **flags: Any) -> CurveKeys:
     """One component's curve of a neck whose rotation goes linearly through (K, 3) axis-angle values."""
     times = np.array(frames, np.float64)
 
@@ -125,6 +127,6 @@ def waves(seed: int = 0, size: float = 0.2) -> Callable[[np.ndarray, int], np.nd
     def motion(times: np.ndarray, channel: int) -> np.ndarray:
         rng = np.random.default_rng([seed, channel])
         phases, rates = rng.uniform(0, 2 * np.pi, 4), rng.uniform(0.3, 4.0, 4)
-        return size * np.sin(2 * np.pi * rates * times[:, None] + phases).mean(axis=1) + size
+        return np.asarray(size * np.sin(2 * np.pi * rates * times[:, None] + phases).mean(axis=1) + size)
 
     return motion

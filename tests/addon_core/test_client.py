@@ -50,6 +50,11 @@ StartScript = Callable[..., BackendClient]
 UNREAD: WeakKeyDictionary[BackendClient, list[Event]] = WeakKeyDictionary()
 
 
+def state_of(client: BackendClient) -> ClientState:
+    """Its state now, of which nothing is known from before."""
+    return client.state
+
+
 @pytest.fixture
 def start_script() -> Iterator[StartScript]:
     clients: list[BackendClient] = []
@@ -116,12 +121,12 @@ while True:
 
 def test_a_conversation(start_script: StartScript) -> None:
     client = start_script(SAY_HELLO + ECHO)
-    assert client.state is ClientState.STARTING
+    assert state_of(client) is ClientState.STARTING
     request = ask(client)
     ready = wait_for(client, Ready)
     assert isinstance(ready, Ready)
     assert ready.info["model"] == "script"
-    assert client.state is ClientState.READY
+    assert state_of(client) is ClientState.READY
     assert wait_for(client, Progress) == Progress(request, "s", 1, 2, None)
     result = wait_for(client, Result)
     assert isinstance(result, Result)
@@ -168,7 +173,7 @@ def test_a_refused_rig_fails_its_request_with_the_reason(start_script: StartScri
     failed = wait_for(client, Failed)
     assert isinstance(failed, Failed)
     assert (failed.request, failed.code, failed.sentence) == (request, "rig", "Bad head. Mend it.")
-    assert client.state is ClientState.READY
+    assert state_of(client) is ClientState.READY
 
 
 def test_a_dead_process_fails_its_requests_and_the_next_one_starts_it_again(start_script: StartScript) -> None:
@@ -179,9 +184,9 @@ def test_a_dead_process_fails_its_requests_and_the_next_one_starts_it_again(star
     assert (failed.request, failed.code) == (request, "backend_lost")
     assert "exit code 7" in failed.message
     assert "my last words" in failed.remedy
-    assert client.state is ClientState.LOST
+    assert state_of(client) is ClientState.LOST
     ask(client)
-    assert client.state is ClientState.STARTING
+    assert state_of(client) is ClientState.STARTING
     wait_for(client, Ready)
 
 
@@ -219,7 +224,7 @@ def test_a_process_that_misbehaves_is_one_sentence_and_ended(start_script: Start
     assert isinstance(failed, Failed)
     assert words in failed.message
     assert "\n" not in failed.sentence
-    assert client.state is ClientState.LOST
+    assert state_of(client) is ClientState.LOST
     assert not is_running(pid)
 
 
@@ -266,7 +271,7 @@ def test_an_error_of_a_request_leaves_the_process_alone(start_script: StartScrip
     request = client.describe()
     failed = wait_for(client, Failed)
     assert failed == Failed(request, "audio", "No audio.", "Find it.")
-    assert client.state is ClientState.READY
+    assert state_of(client) is ClientState.READY
 
 
 def test_a_request_that_cannot_be_written_fails_alone(start_script: StartScript) -> None:
@@ -301,7 +306,7 @@ def test_shutdown_ends_even_a_process_that_does_not_listen(start_script: StartSc
     before = time.monotonic()
     client.shutdown()
     assert time.monotonic() - before < 0.2
-    assert client.state is ClientState.STOPPED
+    assert state_of(client) is ClientState.STOPPED
     assert not is_running(pid)
 
 

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,18 +43,18 @@ def make_rig(scale: float = 1.0) -> Rig:
     return Rig(
         CHANNEL_NAMES,
         CONTROL_NAMES,
-        np.float32(scale * rng.normal(size=(9, 3))),
-        np.float32(rng.normal(size=(52, 9, 3))),
+        (scale * rng.normal(size=(9, 3))).astype(np.float32),
+        rng.normal(size=(52, 9, 3)).astype(np.float32),
         np.zeros((5, 9), np.float32),
         np.zeros((9, 5), np.float32),
     )
 
 
-def values_of(**keyed: object) -> RequestValues:
+def values_of(**keyed: Any) -> RequestValues:
     return request_values(given_of(whole_head(**keyed)), AudioClock(24.0, 0.0), SPAN, tuple(PARTS))
 
 
-def generate(client: BackendClient, audio: Path, settings: Settings = QUICK, **changes: object) -> int:
+def generate(client: BackendClient, audio: Path, settings: Settings = QUICK, **changes: Any) -> int:
     asked = {"rig": make_rig(), "parts": tuple(PARTS), "seeds": (4, 5), "span": SPAN, "given": values_of(), **changes}
     return client.generate(audio, settings=settings, **asked)
 
@@ -127,7 +128,7 @@ def test_describe_and_another_head(client: BackendClient, recording: Path) -> No
     ids=["audio", "style", "steps", "seeds", "nan"],
 )
 def test_what_cannot_be_done_is_one_sentence_and_the_next_request_works(
-    client: BackendClient, recording: Path, change: dict[str, object], code: str, words: str
+    client: BackendClient, recording: Path, change: dict[str, Any], code: str, words: str
 ) -> None:
     request = generate(client, **{"audio": recording, **change})
     failed = until(client, Failed)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from retake.addon.core.channels import CHANNEL_INDEX, channels_of
+from retake.addon.core.curves import CurveKeys
 from retake.addon.core.given import FOREVER, NothingFreeError, check_free
 from retake.addon.core.ledger import Ledger
 from retake.addon.core.request import CONTEXT_SECONDS, REACH_SECONDS, request_values
@@ -151,7 +152,7 @@ def test_a_range_with_a_free_frame_passes() -> None:
         (curve("jawOpen", locked_spans=(Span(90, 110),)), "jawOpen by a locked span"),
     ],
 )
-def test_nothing_free_names_what_holds_it(held: object, words: str) -> None:
+def test_nothing_free_names_what_holds_it(held: CurveKeys, words: str) -> None:
     with pytest.raises(NothingFreeError, match=words) as caught:
         check_free(given_of([held]), ["jawOpen", "mouthClose"], Span(100, 102))
     assert "between frames 100 and 102" in caught.value.message

@@ -28,7 +28,8 @@ def written(values: np.ndarray, name: str = "jawOpen", types: int | np.ndarray =
 
 def motion(seed: int = 0, count: int = 100) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    return np.float32(np.sin(np.arange(count) / 5) * 0.3 + 0.4 + rng.normal(size=count) * 0.01).astype(np.float64)
+    smooth = np.sin(np.arange(count) / 5) * 0.3 + 0.4 + rng.normal(size=count) * 0.01
+    return smooth.astype(np.float32).astype(np.float64)
 
 
 def statuses(state: KeyState) -> list[int]:

@@ -12,10 +12,11 @@ def test_a_record_is_in_order_of_time_and_in_blenders_precision() -> None:
     ledger = Ledger()
     ledger.record("a", np.array([5.1, 2.0]), np.array([0.1, 0.2]), np.array([5, 0]))
     written = ledger.curves["a"]
-    np.testing.assert_array_equal(written.frames, np.float32([2.0, 5.1]))
-    np.testing.assert_array_equal(written.values, np.float32([0.2, 0.1]))
+    np.testing.assert_array_equal(written.frames, np.array([2.0, 5.1], np.float32))
+    np.testing.assert_array_equal(written.values, np.array([0.2, 0.1], np.float32))
     np.testing.assert_array_equal(written.types, [0, 5])
-    assert (written.frames.dtype, written.types.dtype) == (np.float32, np.uint8)
+    assert written.frames.dtype == np.float32
+    assert written.types.dtype == np.uint8
 
 
 def test_forgetting_and_renaming() -> None:

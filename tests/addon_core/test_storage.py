@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from retake.backend.protocol import CHANNEL_NAMES
 
 
 def make_take(values: np.ndarray, number: int = 1, **changes: object) -> Take:
-    fields = {
+    fields: dict[str, Any] = {
         "id": number,
         "name": f"Take {number}",
         "seed": 40 + number,

@@ -55,9 +55,9 @@ def test_a_part_without_entries_has_no_track() -> None:
     clock, given_values = AudioClock(24.0, 0.0), given_of(whole_head())
     assert paint(library, "eyes", clock, given_values, make_lips(), None) is None
     assert paint(library, "mouth", clock, given_values, make_lips(), Span(500, 600)) is None
-    assert set(render(library, clock, given_values, make_lips())) == set(
-        paint(library, "mouth", clock, given_values, make_lips(), None).channels
-    )
+    track = paint(library, "mouth", clock, given_values, make_lips(), None)
+    assert track is not None
+    assert set(render(library, clock, given_values, make_lips())) == set(track.channels)
 
 
 @given(st.floats(1.0, 4.0), st.floats(0.4, 1.5), st.sampled_from([24.0, 30.0, 60.0]), st.floats(-3, 3))
