@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 
 import numpy as np
@@ -199,6 +199,8 @@ def _range(shot: Shot, options: Options, recording: Recording, take: Span | None
     whole = _whole(recording)
     reading = read(shot, options, recording.clock.frame_span(whole), recording)
     span = _choose_range(shot, options.range_choice, recording, reading.given, take, whole)
+    if span == whole:
+        return span, reading
     if recording.clock.frame_span(span).length < 1.0:
         raise InputError("The range is shorter than a frame.", "Choose a longer one.")
     return span, read(shot, options, recording.clock.frame_span(span), recording)
@@ -305,7 +307,7 @@ def show_original(shot: Shot) -> None:
 def _write(
     shot: Shot, reading: Reading, recording: Recording, parts: Sequence[str], frames: Span, options: Options
 ) -> None:
-    """Render the comp within some frames and write it; first anew everywhere if the audio moved since the last write."""
+    """Render the comp within some frames and write it; everywhere anew if the audio moved since the last write."""
     clock = (recording.clock.fps, recording.clock.start_frame)
     books = reading.books
     moved = books.notes.clock is not None and not np.allclose(books.notes.clock, clock, rtol=0.0, atol=1e-4)
@@ -343,5 +345,3 @@ def reached_limits(shot: Shot) -> list[str]:
         if co[1::2].max() > block.slider_max + 1e-6 or co[1::2].min() < block.slider_min - 1e-6:
             passed.append(block.name)
     return [f"These shape keys reach their slider limits: {', '.join(passed)}."] if passed else []
-
-

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import bpy
 
 from ...backend.errors import RetakeError
@@ -53,19 +55,19 @@ SCHEDULER_ITEMS = (("ddim", "DDIM", "Fast"), ("ddpm", "DDPM", "Slow, as trained"
 class Generating:
     """Properties and course of the operators that generate."""
 
-    range_mode: bpy.props.EnumProperty(items=RANGE_ITEMS, name="Range")  # type: ignore[valid-type]
-    parts: bpy.props.EnumProperty(  # type: ignore[valid-type]
+    range_mode: bpy.props.EnumProperty(items=RANGE_ITEMS, name="Range")
+    parts: bpy.props.EnumProperty(
         items=PART_ITEMS, options={"ENUM_FLAG"}, name="Parts", description="What is generated; the rest stays as it is"
     )
-    guidance: bpy.props.FloatProperty(  # type: ignore[valid-type]
+    guidance: bpy.props.FloatProperty(
         name="Guidance", default=1.0, min=0.0, max=10.0, description="How closely the motion follows the recording"
     )
-    steps: bpy.props.IntProperty(name="Steps", default=10, min=1, max=500)  # type: ignore[valid-type]
-    scheduler: bpy.props.EnumProperty(items=SCHEDULER_ITEMS, name="Sampler")  # type: ignore[valid-type]
-    style: bpy.props.StringProperty(name="Style", default="neutral")  # type: ignore[valid-type]
-    corrected: bpy.props.EnumProperty(items=CORRECTED_ITEMS, name="Changed Keys")  # type: ignore[valid-type]
-    bakes: bpy.props.EnumProperty(items=BAKE_ITEMS, name="Bakes")  # type: ignore[valid-type]
-    wait: bpy.props.BoolProperty(  # type: ignore[valid-type]
+    steps: bpy.props.IntProperty(name="Steps", default=10, min=1, max=500)
+    scheduler: bpy.props.EnumProperty(items=SCHEDULER_ITEMS, name="Sampler")
+    style: bpy.props.StringProperty(name="Style", default="neutral")
+    corrected: bpy.props.EnumProperty(items=CORRECTED_ITEMS, name="Changed Keys")
+    bakes: bpy.props.EnumProperty(items=BAKE_ITEMS, name="Bakes")
+    wait: bpy.props.BoolProperty(
         name="Wait", default=True, options={"HIDDEN", "SKIP_SAVE"}, description="Without a window: wait for the result"
     )
 
@@ -161,8 +163,8 @@ class RETAKE_OT_new_takes(Generating, bpy.types.Operator):
     bl_label = "New Takes"
     bl_options = {"REGISTER", "UNDO"}
 
-    count: bpy.props.IntProperty(name="Takes", default=3, min=1, max=16)  # type: ignore[valid-type]
-    seed: bpy.props.IntProperty(  # type: ignore[valid-type]
+    count: bpy.props.IntProperty(name="Takes", default=3, min=1, max=16)
+    seed: bpy.props.IntProperty(
         name="Seed", min=0, description="Seed of the first take; unless set, seeds that no take has"
     )
 
@@ -184,9 +186,9 @@ class RETAKE_OT_update_take(Generating, bpy.types.Operator):
     bl_label = "Update Take"
     bl_options = {"REGISTER", "UNDO"}
 
-    range_mode: bpy.props.EnumProperty(items=(TAKE_RANGE, *RANGE_ITEMS), name="Range")  # type: ignore[valid-type]
-    take: bpy.props.IntProperty(name="Take", min=0, description="Its number; 0 is the shown take")  # type: ignore[valid-type]
-    all_takes: bpy.props.BoolProperty(  # type: ignore[valid-type]
+    range_mode: bpy.props.EnumProperty(items=(TAKE_RANGE, *RANGE_ITEMS), name="Range")
+    take: bpy.props.IntProperty(name="Take", min=0, description="Its number; 0 is the shown take")
+    all_takes: bpy.props.BoolProperty(
         name="All Takes", description="Every take that is not pinned and has the same range and parts"
     )
 
@@ -208,7 +210,7 @@ class RETAKE_OT_update_take(Generating, bpy.types.Operator):
             if take.span == chosen.span and take.parts == chosen.parts and not take.pinned and take.id != number
         ]
         options = self.asked()
-        options = direct.replace(options, settings=direct.replace(chosen.settings, model=options.settings.model))
+        options = replace(options, settings=replace(chosen.settings, model=options.settings.model))
         return direct.update_takes(shot, options, [number, *alike] if self.all_takes else [number])
 
 
@@ -251,7 +253,7 @@ class RETAKE_OT_start_backend(bpy.types.Operator):
     bl_idname = "retake.start_backend"
     bl_label = "Start Backend"
 
-    restart: bpy.props.BoolProperty(name="Restart", options={"SKIP_SAVE"})  # type: ignore[valid-type]
+    restart: bpy.props.BoolProperty(name="Restart", options={"SKIP_SAVE"})
 
     def execute(self, context: Context) -> Outcome:
         """Start it."""

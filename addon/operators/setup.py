@@ -45,11 +45,11 @@ class RETAKE_OT_import_audio(bpy.types.Operator):
     bl_label = "Import Audio"
     bl_options = {"REGISTER", "UNDO"}
 
-    filepath: bpy.props.StringProperty(subtype="FILE_PATH", name="Recording")  # type: ignore[valid-type]
-    filter_glob: bpy.props.StringProperty(  # type: ignore[valid-type]
+    filepath: bpy.props.StringProperty(subtype="FILE_PATH", name="Recording")
+    filter_glob: bpy.props.StringProperty(
         default="*.wav;*.flac;*.mp3;*.ogg;*.m4a;*.aac;*.aif;*.aiff;*.mp4;*.mov", options={"HIDDEN"}
     )
-    frame: bpy.props.IntProperty(  # type: ignore[valid-type]
+    frame: bpy.props.IntProperty(
         name="Frame", description="Where the recording starts; the scene's first frame unless set"
     )
 
@@ -84,9 +84,9 @@ class RETAKE_OT_import_audio(bpy.types.Operator):
         if may_fit:
             clock = AudioClock.of_strip(scene.render.fps, scene.render.fps_base, frame)
             audio.fit_scene_range(scene, clock, seconds)
-        return [] if compat.has_audio() else ["This Blender has no sound: the recording drives the head but is not heard."]
+        return (
+            [] if compat.has_audio() else ["This Blender has no sound: the recording drives the head but is not heard."]
+        )
 
 
 CLASSES = (RETAKE_OT_add_head, RETAKE_OT_import_audio)
-
-

@@ -19,7 +19,7 @@ from .common import Context, Outcome, current_shot, record_in, refuse, reporting
 class TakeOperator:
     """A take by its number, and a change to the library alone."""
 
-    take: bpy.props.IntProperty(name="Take", min=1, description="Its number")  # type: ignore[valid-type]
+    take: bpy.props.IntProperty(name="Take", min=1, description="Its number")
 
     @classmethod
     def poll(cls, context: Context) -> bool:
@@ -75,7 +75,7 @@ class RETAKE_OT_pin_take(TakeOperator, bpy.types.Operator):
     bl_label = "Pin Take"
     bl_options = {"REGISTER", "UNDO"}
 
-    pinned: bpy.props.BoolProperty(name="Pinned", default=True)  # type: ignore[valid-type]
+    pinned: bpy.props.BoolProperty(name="Pinned", default=True)
 
     def execute(self, context: Context) -> Outcome:
         """Pin or release it."""
@@ -92,7 +92,7 @@ class RETAKE_OT_rename_take(TakeOperator, bpy.types.Operator):
     bl_label = "Rename Take"
     bl_options = {"REGISTER", "UNDO"}
 
-    name: bpy.props.StringProperty(name="Name")  # type: ignore[valid-type]
+    name: bpy.props.StringProperty(name="Name")
 
     def invoke(self, context: Context, event: bpy.types.Event) -> Outcome:
         """Ask for the name."""
@@ -157,9 +157,9 @@ class RETAKE_OT_lock_span(bpy.types.Operator):
     bl_label = "Lock Span"
     bl_options = {"REGISTER", "UNDO"}
 
-    frame_start: bpy.props.IntProperty(name="Start")  # type: ignore[valid-type]
-    frame_end: bpy.props.IntProperty(name="End")  # type: ignore[valid-type]
-    unlock: bpy.props.BoolProperty(name="Unlock", description="Release locked spans that touch it instead")  # type: ignore[valid-type]
+    frame_start: bpy.props.IntProperty(name="Start")
+    frame_end: bpy.props.IntProperty(name="End")
+    unlock: bpy.props.BoolProperty(name="Unlock", description="Release locked spans that touch it instead")
 
     @classmethod
     def poll(cls, context: Context) -> bool:

@@ -27,7 +27,7 @@ def to_blender(points: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
 
 
 def rotation_path(mode: str) -> tuple[str, int]:
-    """Property that a rotation mode animates and how many components it has: 4 for quaternion and axis-angle, else 3."""
+    """Property that a rotation mode animates, and its components: 4 for quaternion and axis-angle, else 3."""
     return _PATHS.get(mode, ("rotation_euler", 3))
 
 
@@ -77,7 +77,9 @@ def matrix_to_components(matrix: Matrix, mode: str, before: FloatArray | None) -
         return _on_hemisphere(np.array(matrix.to_quaternion(), np.float64), before)
     if mode == "AXIS_ANGLE":
         return _nearest_axis_angle(matrix, before)
-    euler = matrix.to_euler(mode, Euler([float(v) for v in before], mode)) if before is not None else matrix.to_euler(mode)
+    euler = (
+        matrix.to_euler(mode, Euler([float(v) for v in before], mode)) if before is not None else matrix.to_euler(mode)
+    )
     return np.array(euler, np.float64)
 
 

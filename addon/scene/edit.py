@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The new keys of one curve: the animator's as they are, ours replaced within the range, edges cut so that nothing
-outside changes. No bpy here: tables in, tables out.
+"""The new keys of one curve: the animator's as they are, ours replaced within the range.
+
+Edges are cut so that nothing outside changes. No bpy here: tables in, tables out.
 """
 
 from __future__ import annotations

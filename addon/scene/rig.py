@@ -76,7 +76,9 @@ def _joints(shot: Shot) -> FloatArray:
 def _weights(shot: Shot, count: int) -> NDArray[np.float32]:
     """Skinning weights (V, 5), rows summing to 1; a vertex without weights follows the root."""
     weights = np.zeros((count, len(BONE_NAMES)), np.float32)
-    columns = {group.index: BONE_NAMES.index(group.name) for group in shot.head.vertex_groups if group.name in BONE_NAMES}
+    columns = {
+        group.index: BONE_NAMES.index(group.name) for group in shot.head.vertex_groups if group.name in BONE_NAMES
+    }
     for vertex in shot.head.data.vertices if columns else ():
         for element in vertex.groups:
             if element.group in columns:

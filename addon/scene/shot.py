@@ -78,15 +78,27 @@ class Shot:
 
 
 def find_head(context: bpy.types.Context) -> bpy.types.Object | None:
-    """The head that is meant: the active object, a mesh bound to the active armature, or the scene's only head."""
+    """The head that is meant.
+
+    That is the active object if it is a head already or has shape keys, else a mesh bound to the active armature, else
+    the scene's only head, else the active mesh (to say what it lacks).
+    """
     active = getattr(context, "object", None) or context.view_layer.objects.active
-    if active is not None and active.type == "MESH":
-        return active
-    if active is not None and active.type == "ARMATURE":
-        bound = [obj for obj in context.scene.objects if obj.type == "MESH" and armature_of(obj) == active]
-        return next((obj for obj in bound if obj.data.shape_keys), bound[0] if bound else None)
     heads = [record.head for record in context.scene.retake.heads if record.head is not None]
-    return heads[0] if len(heads) == 1 else None
+    if active is not None and active.type == "MESH" and (active in heads or active.data.shape_keys):
+        return active
+    bound = _bound_to(context.scene, active) if active is not None and active.type == "ARMATURE" else []
+    candidates = [obj for obj in bound if obj in heads] or [obj for obj in bound if obj.data.shape_keys]
+    if candidates:
+        return candidates[0]
+    if len(heads) == 1:
+        return heads[0]
+    return active if active is not None and active.type == "MESH" else None
+
+
+def _bound_to(scene: bpy.types.Scene, armature: bpy.types.Object) -> list[bpy.types.Object]:
+    """Meshes of a scene that an armature moves."""
+    return [obj for obj in scene.objects if obj.type == "MESH" and armature_of(obj) == armature]
 
 
 def armature_of(head: bpy.types.Object) -> bpy.types.Object | None:
@@ -153,7 +165,9 @@ def neck_is_animated(shot: Shot) -> bool:
     if shot.armature is None:
         return False
     curves = audio.compat.fcurves_of(shot.armature) or ()
-    prefixes = tuple(bone.path_from_id() + ".rotation" for bone in shot.armature.pose.bones if bone.name in ("neck", "head"))
+    prefixes = tuple(
+        bone.path_from_id() + ".rotation" for bone in shot.armature.pose.bones if bone.name in ("neck", "head")
+    )
     return any(len(curve.keyframe_points) > 1 for curve in curves if curve.data_path.startswith(prefixes or ("\0",)))
 
 

@@ -99,9 +99,7 @@ def _edge_key(frame: float, value: float, slope: float = 0.0, reaches: tuple[flo
     return table
 
 
-def _cut_straight(
-    curve: Curve, before: int | None, after: int | None, frame: float, value: float, outside: int
-) -> Cut:
+def _cut_straight(curve: Curve, before: int | None, after: int | None, frame: float, value: float, outside: int) -> Cut:
     """Cut where the curve is straight: between linear or constant keys, or beyond its ends."""
     table = curve.table
     slope = _straight_slope(table, before, after, curve.linear_extrapolation)

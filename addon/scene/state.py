@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What Retake keeps in the shot: for every head its takes, its ledger and its recording, in the scene.
 
-The record of a head is found by a pointer to the mesh object, so it survives renaming, saving and undo, and a linked and
-overridden head does not lose it. Takes that were deleted, or undone, are remembered here until Blender closes.
+The record of a head is found by a pointer to the mesh object, so it survives renaming, saving and undo, and a linked
+and overridden head does not lose it. Takes that were deleted, or undone, are remembered here until Blender closes.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from typing import Any
 import bpy
 
 from ..core.ledger import Ledger
-from ..core.storage import ledger_from_bytes, ledger_to_bytes, library_from_bytes, library_to_bytes
 from ..core.library import Library
+from ..core.storage import ledger_from_bytes, ledger_to_bytes, library_from_bytes, library_to_bytes
 from ..core.takes import Take
 
 
 class RETAKE_PG_head(bpy.types.PropertyGroup):
     """Everything that belongs to one head of the shot."""
 
-    head: bpy.props.PointerProperty(  # type: ignore[valid-type]
+    head: bpy.props.PointerProperty(
         type=bpy.types.Object, name="Head", description="The mesh that carries the shape keys"
     )
-    uid: bpy.props.StringProperty(options={"HIDDEN"})  # type: ignore[valid-type]
-    audio_path: bpy.props.StringProperty(subtype="FILE_PATH", options={"HIDDEN"})  # type: ignore[valid-type]
-    audio_frame: bpy.props.FloatProperty(options={"HIDDEN"})  # type: ignore[valid-type]
-    library: bpy.props.StringProperty(subtype="BYTE_STRING", options={"HIDDEN"})  # type: ignore[valid-type]
-    ledger: bpy.props.StringProperty(subtype="BYTE_STRING", options={"HIDDEN"})  # type: ignore[valid-type]
-    notes: bpy.props.StringProperty(options={"HIDDEN"})  # type: ignore[valid-type]
+    uid: bpy.props.StringProperty(options={"HIDDEN"})
+    audio_path: bpy.props.StringProperty(subtype="FILE_PATH", options={"HIDDEN"})
+    audio_frame: bpy.props.FloatProperty(options={"HIDDEN"})
+    library: bpy.props.StringProperty(subtype="BYTE_STRING", options={"HIDDEN"})
+    ledger: bpy.props.StringProperty(subtype="BYTE_STRING", options={"HIDDEN"})
+    notes: bpy.props.StringProperty(options={"HIDDEN"})
 
 
 class RETAKE_PG_scene(bpy.types.PropertyGroup):
     """Retake's records of a scene."""
 
-    heads: bpy.props.CollectionProperty(type=RETAKE_PG_head)  # type: ignore[valid-type]
+    heads: bpy.props.CollectionProperty(type=RETAKE_PG_head)
 
 
 @dataclasses.dataclass

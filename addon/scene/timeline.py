@@ -28,7 +28,7 @@ def tweak_shift(owner: bpy.types.ID) -> float:
     problem = _problem(strip)
     if problem:
         raise InputError(
-            f"The NLA strip '{strip.name}' that is being tweaked is {problem}, so its keys have no single place in time.",
+            f"The NLA strip '{strip.name}' that is being tweaked is {problem}, so its keys have no one place in time.",
             "Leave tweak mode, or give the strip scale 1, one repetition and the usual direction.",
         )
     return float(strip.frame_start - strip.action_frame_start)

@@ -115,9 +115,7 @@ def _write_target(
     _apply(target, fcurve if fcurve is not None else _new_curve(shot, target, books), edit, books)
 
 
-def _window(
-    span: Span, frames: FloatArray, values: FloatArray, old: Table, removed: BoolArray, shift: float
-) -> Window:
+def _window(span: Span, frames: FloatArray, values: FloatArray, old: Table, removed: BoolArray, shift: float) -> Window:
     """A range of a plan with its keys, in frames of the action; keys the curve has of the animator are left out."""
     first, last = span.start - shift, span.end - shift
     stay = old["co"][~removed, 0].astype(np.float64)
@@ -147,8 +145,9 @@ def _remember_original(target: Target, old: Table, books: Books) -> None:
     if target.curve_id in books.library.original:
         return
     fcurve = target.fcurve
-    arrays: dict[str, NDArray[Any]] = {name: old[name].copy() for name in KEY.names or ()}
-    arrays["frames"] = old["co"][:, 0].astype(np.float64)
+    arrays: dict[str, NDArray[Any]] = {"frames": old["co"][:, 0].astype(np.float64)}
+    if len(old):
+        arrays |= {name: old[name].copy() for name in KEY.names or ()}
     properties = {"value": target.static, "extrapolation": fcurve.extrapolation if fcurve else "CONSTANT"}
     books.library.remember_original(target.curve_id, OriginalCurve(fcurve is not None, arrays, properties))
 

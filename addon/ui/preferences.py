@@ -15,7 +15,7 @@ class RETAKE_AP_preferences(bpy.types.AddonPreferences):
 
     bl_idname = __package__.rpartition(".addon")[0]
 
-    python: bpy.props.StringProperty(  # type: ignore[valid-type]
+    python: bpy.props.StringProperty(
         name="Backend Python",
         subtype="FILE_PATH",
         description="Python 3.11 or 3.13 with the backend's packages; empty to look for one",

@@ -13,6 +13,7 @@ if importlib.util.find_spec("bpy") is None:
     collect_ignore_glob = ["test_*.py"]
 else:
     import bpy
+
     import retake
 
     from .helpers import Stage, write_speech

@@ -9,6 +9,7 @@ from typing import Any
 
 import bpy
 import numpy as np
+
 from retake.addon.operators.common import current_shot
 from retake.addon.operators.session import session
 from retake.addon.scene.key_table import Table, read_table

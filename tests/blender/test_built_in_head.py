@@ -9,6 +9,7 @@ import bpy
 import numpy as np
 import pytest
 from mathutils import Matrix
+
 from retake.addon.scene.axes import model_to_pose, pose_to_model
 from retake.addon.scene.built_in_head import BONE_NAMES, read_head_file
 from retake.addon.scene.rig import build_rig

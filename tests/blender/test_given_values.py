@@ -9,6 +9,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 import pytest
+
 from retake.addon import compat
 from retake.addon.scene.audio import find_strip
 

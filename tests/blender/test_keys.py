@@ -8,6 +8,7 @@ from collections.abc import Callable
 import bpy
 import numpy as np
 import pytest
+
 from retake.addon.operators.session import session
 
 from .helpers import GENERATED, Stage, error_of

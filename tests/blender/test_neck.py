@@ -6,6 +6,7 @@ from __future__ import annotations
 import bpy
 import numpy as np
 import pytest
+
 from retake.addon.operators.session import session
 from retake.addon.scene.axes import components_to_matrix, pose_to_model
 from retake.addon.scene.state import load_library

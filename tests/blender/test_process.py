@@ -12,6 +12,7 @@ from pathlib import Path
 
 import bpy
 import pytest
+
 from retake.addon.core.client import find_python
 from retake.addon.operators import session as sessions
 from retake.addon.operators.session import ROOT, poll, session

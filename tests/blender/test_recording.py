@@ -8,6 +8,7 @@ from pathlib import Path
 
 import bpy
 import pytest
+
 from retake.addon import compat
 from retake.addon.scene.audio import find_strip
 
@@ -70,7 +71,10 @@ def test_a_moved_and_trimmed_strip_moves_audio_time(stage: Stage) -> None:
 @needs_audio
 def test_a_deleted_strip_is_one_sentence(stage: Stage) -> None:
     compat.sequencer_strips(stage.scene).remove(find_strip(stage.scene, stage.record.uid))
-    assert error_of(bpy.ops.retake.new_takes) == "The sound strip of the recording was deleted. Import the recording again."
+    assert (
+        error_of(bpy.ops.retake.new_takes)
+        == "The sound strip of the recording was deleted. Import the recording again."
+    )
 
 
 def test_unusable_recordings_are_one_sentence_and_change_nothing(stage: Stage, tmp_path: Path) -> None:

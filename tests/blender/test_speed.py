@@ -7,6 +7,7 @@ import time
 
 import bpy
 import numpy as np
+
 from retake.addon import compat
 from retake.addon.scene.edit import Window, edit_curve
 from retake.addon.scene.key_table import empty

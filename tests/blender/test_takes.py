@@ -9,6 +9,7 @@ from typing import Any
 import bpy
 import numpy as np
 import pytest
+
 from retake.addon.core.library import Library
 from retake.addon.scene.state import load_library
 

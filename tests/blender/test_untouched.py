@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is never touched: everything but the mapped channels in the range, to the last bit where it is the animator's."""
+"""What is never touched: everything but the mapped channels in the range, to the last bit if it is the animator's."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import bpy
 import numpy as np
 import pytest
+
 from retake.addon import compat
 from retake.addon.scene.key_table import Table
 

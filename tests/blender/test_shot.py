@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which head is meant, heads that are not ours, and what the panel's operators say when they cannot run."""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+import pytest
+
+from retake.addon.operators.common import why_no_generation, why_no_head, why_no_takes
+from retake.addon.operators.session import session
+from retake.addon.scene.shot import find_head, open_shot
+from retake.backend.errors import RigError
+
+from .helpers import Stage, error_of
+
+
+def bystander(scene: bpy.types.Scene, kind: str) -> bpy.types.Object:
+    data = bpy.data.meshes.new("Cube") if kind == "MESH" else None
+    obj = bpy.data.objects.new("Bystander", data)
+    scene.collection.objects.link(obj)
+    bpy.context.view_layer.objects.active = obj
+    return obj
+
+
+@pytest.mark.parametrize("kind", ["MESH", "EMPTY"])
+def test_the_scenes_only_head_is_meant_whatever_is_active(stage: Stage, kind: str) -> None:
+    bystander(stage.scene, kind)
+    assert find_head(bpy.context) == stage.head
+
+
+def test_the_armature_means_its_head(stage: Stage) -> None:
+    bpy.ops.retake.add_head()
+    bpy.context.view_layer.objects.active = stage.rig
+    assert find_head(bpy.context) == stage.head
+
+
+def test_of_two_heads_the_active_one_is_meant(stage: Stage) -> None:
+    bpy.ops.retake.add_head()
+    second = bpy.context.object
+    assert find_head(bpy.context) == second != stage.head
+    bpy.context.view_layer.objects.active = stage.head
+    assert find_head(bpy.context) == stage.head
+
+
+def test_two_heads_keep_their_takes_apart(stage: Stage, speech: object) -> None:
+    stage.generate(count=1)
+    before = stage.table("jawOpen").tobytes()
+    bpy.ops.retake.add_head()
+    second = Stage(bpy.context.object)
+    bpy.ops.retake.import_audio(filepath=str(speech), frame=10)
+    second.generate(count=2, seed=7)
+    assert len(second.generated("jawOpen")) > 40
+    bpy.context.view_layer.objects.active = stage.head
+    assert stage.table("jawOpen").tobytes() == before
+    assert stage.recording.clock.start_frame == 1.0
+
+
+def test_a_mesh_without_controls_says_so(empty_scene: bpy.types.Scene) -> None:
+    mesh = bystander(empty_scene, "MESH")
+    with pytest.raises(RigError, match="has no shape keys"):
+        open_shot(empty_scene, mesh)
+    mesh.data.from_pydata([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [], [(0, 1, 2)])
+    for name in ("Basis", "Blink"):
+        mesh.shape_key_add(name=name)
+    with pytest.raises(RigError, match="has the name of a control"):
+        open_shot(empty_scene, mesh)
+    with pytest.raises(RigError, match="There is no head"):
+        open_shot(empty_scene, None)
+
+
+def test_reasons_why_nothing_can_be_done(empty_scene: bpy.types.Scene) -> None:
+    assert why_no_head(bpy.context) == "Select a head, or add the built-in one"
+    bpy.ops.retake.add_head()
+    assert why_no_generation(bpy.context) == "Import a recording first"
+    assert why_no_takes(bpy.context) == "There are no takes yet: generate some"
+    with pytest.raises(RuntimeError, match="There are no takes yet"):
+        bpy.ops.retake.show_take(take=1)
+
+
+def test_a_head_without_an_armature_and_with_few_controls(stage: Stage) -> None:
+    """A user's own mesh: some ARKit names, other limits, no bones."""
+    for name in [block.name for block in stage.key.key_blocks if block.name.startswith(("eye", "brow", "nose"))]:
+        stage.head.shape_key_remove(stage.key.key_blocks[name])
+    stage.head.modifiers.clear()
+    stage.head.parent = None
+    assert stage.shot.parts == ("mouth", "upper_face")
+    stage.generate(count=1)
+    assert session.job.order.parts == ("mouth", "upper_face")
+    assert len(stage.generated("jawOpen")) > 40
+    assert "has no channel of the chosen parts" in error_of(bpy.ops.retake.new_takes, parts={"EYES"})
+
+
+def test_the_evaluated_mesh_moves_with_the_take(stage: Stage) -> None:
+    stage.key_value("jawOpen", 20, 1.0)
+    stage.generate(count=1)
+    stage.scene.frame_set(20)
+    evaluated = stage.head.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    points = np.empty(3 * len(evaluated.data.vertices), np.float32)
+    evaluated.data.vertices.foreach_get("co", points)
+    rest = np.empty_like(points)
+    stage.head.data.vertices.foreach_get("co", rest)
+    drop = (rest - points).reshape(-1, 3)[:, 2].max()
+    assert drop > 0.01, "the chin goes down by centimetres"
+
+
+def test_a_switch_shows_without_moving_the_playhead(stage: Stage) -> None:
+    stage.generate(count=2)
+    stage.scene.frame_set(25)
+    before = [block.value for block in stage.key.key_blocks]
+    bpy.ops.retake.show_take(take=2)
+    bpy.context.view_layer.update()
+    assert [block.value for block in stage.key.key_blocks] != before
+    curve = stage.curve("eyeLookUpLeft")
+    assert abs(stage.key.key_blocks["eyeLookUpLeft"].value - curve.evaluate(25)) < 1e-6
