@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..models import Models
 from ..protocol import CHANNEL_NAMES, CONTROL_NAMES
 from .motion import MotionPipeline
+from .settling import speech_closures
 
 FACE_CHANNELS = tuple(CHANNEL_NAMES.index(name) for name in CONTROL_NAMES)
 _STREAM = 0
+_REACH = 4.5  # frames, 0.15 s
 
 
 class FacePipeline(MotionPipeline):
@@ -16,4 +21,8 @@ class FacePipeline(MotionPipeline):
 
     def __init__(self, models: Models) -> None:
         columns = list(FACE_CHANNELS)
-        super().__init__(models.face, models.motion_mean[columns], models.motion_sd[columns], columns, _STREAM)
+        super().__init__(models.face, models.motion_mean[columns], models.motion_sd[columns], columns, _STREAM, _REACH)
+
+    def fixed(self, predicted: NDArray[np.float32], keyframe_mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Lip closures of speech stay closed beside a key."""
+        return speech_closures(predicted, keyframe_mask)

@@ -15,9 +15,10 @@ from torch import Tensor
 from ..audio.features import AudioFeatures
 from ..diffusion.guidance import GuidedDenoiser
 from ..diffusion.noise import take_noise
-from ..diffusion.samplers import SAMPLERS, Sampled, sample_motion
+from ..diffusion.samplers import SAMPLERS, sample_motion
 from ..models.unet import ConditionedUNet
 from .given import GivenValues
+from .settling import settle
 from .windows import Window, windows_for
 
 _BATCH = 8  # windows x takes computed at once: enough to keep the cores busy, about 100 MB
@@ -53,7 +54,9 @@ class _Job:
 class MotionPipeline:
     """Samples the motion of one network's channels; stateless, so one serves any number of requests."""
 
-    def __init__(self, network: ConditionedUNet, mean: Tensor, sd: Tensor, columns: Sequence[int], stream: int) -> None:
+    def __init__(
+        self, network: ConditionedUNet, mean: Tensor, sd: Tensor, columns: Sequence[int], stream: int, reach: float
+    ) -> None:
         """Bind a network.
 
         Args:
@@ -62,12 +65,14 @@ class MotionPipeline:
             sd: (C,) standard deviation, above 0.
             columns: Channel index of each of the C dimensions.
             stream: Which noise of a take it uses.
+            reach: Frames over which what the network misses of a given value fades out.
         """
         self.network = network
         self.columns = tuple(columns)
         self._mean = mean
         self._sd = sd
         self._stream = stream
+        self._reach = reach
 
     def jobs(self, frame_count: int, start: int, stop: int, takes: int) -> int:
         """Count windows x takes of a request, the unit of `on_step`'s count."""
@@ -102,12 +107,12 @@ class MotionPipeline:
         raw = np.zeros((len(seeds), len(given)), np.float32)
         heard = np.zeros(len(given), np.float32)
         for batch in self._batches(features.frame_count, frames, seeds):
-            sampled = self._sample(batch, features, style, given, options, on_step)
-            for job, clean, predicted in zip(batch, sampled.sample, sampled.raw, strict=True):
+            predictions, settled = self._sample(batch, features, style, given, options, on_step)
+            for job, predicted, clean in zip(batch, predictions, settled, strict=True):
                 self._add(motion[job.take], job.window, start, clean)
                 rows, cols, entries = self._entries(given, job.window)
                 weights = job.window.weights()[rows]
-                raw[job.take, entries] += weights * predicted.numpy()[rows, cols]
+                raw[job.take, entries] += weights * predicted[rows, cols]
                 heard[entries] += weights / len(seeds)
         raw = np.divide(raw, heard, out=np.full_like(raw, np.nan), where=heard > 0)
         values, mask = given.dense(start, stop, self.columns)
@@ -130,8 +135,8 @@ class MotionPipeline:
         given: GivenValues,
         options: SamplingOptions,
         on_step: Callable[[int], None],
-    ) -> Sampled:
-        """Sample a batch of equally long windows; the result is in the channels' units."""
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Sample a batch of equally long windows: predictions and what is settled onto given values, (B, N, C)."""
         spans = [(job.window.start, job.window.stop) for job in batch]
         dense = [given.dense(*span, self.columns) for span in spans]
         values = torch.from_numpy(np.stack([one[0] for one in dense]))
@@ -150,7 +155,15 @@ class MotionPipeline:
                 num_inference_steps=options.num_inference_steps,
                 on_step=lambda: on_step(len(batch)),
             )
-            return Sampled(sampled.sample * self._sd + self._mean, sampled.raw * self._sd + self._mean)
+        predicted = (sampled.raw * self._sd + self._mean).numpy()
+        if not mask.any():
+            return predicted, predicted
+        fixed = self.fixed(predicted, mask.numpy())
+        return predicted, settle(predicted, values.numpy(), mask.numpy(), self._reach, fixed)
+
+    def fixed(self, predicted: NDArray[np.float32], keyframe_mask: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
+        """Where settling onto given values must leave the prediction alone, (B, N, C); None: nowhere."""
+        return None
 
     def _noise(self, batch: list[_Job], step: int) -> Tensor:
         """Noise (B, N, C) of a step: each take's own, at its window's absolute frames."""
@@ -170,9 +183,9 @@ class MotionPipeline:
         return given.frames[entries] - window.start, given.channels[entries] - self.columns[0], entries
 
     @staticmethod
-    def _add(motion: NDArray[np.float32], window: Window, start: int, clean: Tensor) -> None:
+    def _add(motion: NDArray[np.float32], window: Window, start: int, clean: NDArray[np.float32]) -> None:
         """Add a window (N_w, C), weighted, to the motion (N, C) that begins at the frame `start`."""
         first, last = max(window.start, start), min(window.stop, start + len(motion))
         inside = slice(first - window.start, last - window.start)
-        weighted = clean.numpy()[inside] * window.weights()[inside, None]
+        weighted = clean[inside] * window.weights()[inside, None]
         motion[first - start : last - start] += weighted

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -65,6 +67,6 @@ def test_what_lies_outside_is_left_out() -> None:
         ([1.0], [NECK_X], [9.0], "out of all bounds"),
     ],
 )
-def test_bad_values(times: list, channels: list, values: list, sentence: str) -> None:
+def test_bad_values(times: list[Any], channels: list[Any], values: list[Any], sentence: str) -> None:
     with pytest.raises(GivenValuesError, match=sentence):
         GivenValues.of(times, channels, values)

@@ -21,7 +21,9 @@ KEYS = GivenValues.of([1.0, 2.345, 12.0, -0.5], [SMILE, NECK_Y, JAW, JAW], [0.6,
 
 
 def perform(session: Any, path: Path, given: GivenValues = KEYS, options: PerformanceOptions = OPTIONS) -> Performance:
-    return session.generate(path, given, options)
+    performance = session.generate(path, given, options)
+    assert isinstance(performance, Performance)
+    return performance
 
 
 def test_shapes(session: Any, recording: Path) -> None:
