@@ -16,6 +16,11 @@ from .channels import channels_of
 from .request import RequestValues
 from .timing import Span
 
+_FAST = (
+    *("jaw", "mouthClose", "mouthFunnel", "mouthPucker", "mouthRoll", "mouthShrug", "mouthPress", "mouthLowerDown"),
+    *("mouthUpperUp", "tongueOut", "cheekPuff", "eyeBlink", "eyeLook"),
+)
+
 
 @dataclass(frozen=True)
 class GenerateResult:
@@ -78,15 +83,26 @@ def read_result(
 def _smooth_at_keys(
     values: NDArray[np.float32], given: RequestValues, start: int, channel_names: Sequence[str]
 ) -> None:
-    """Replace values (K, N, C) at given keys that stand alone by the cubic through two frames on either side."""
+    """Replace values (K, N, C) at given keys that stand alone by the cubic through two frames on either side.
+
+    On channels that articulate or blink that is the key's own frame; on the others, which move slowly by nature, the
+    frame before and after it as well, where the network climbs to its keys as to a peak.
+    """
     column_of = np.array([channel_names.index(name) if name in channel_names else -1 for name in CHANNEL_NAMES])
-    rows = np.floor(given.times * MODEL_FPS + 0.5).astype(np.int64) - start
-    columns = column_of[given.channels]
-    inside = (columns >= 0) & (rows >= 2) & (rows < values.shape[1] - 2)
+    rows, columns = np.floor(given.times * MODEL_FPS + 0.5).astype(np.int64) - start, column_of[given.channels]
+    inside = (columns >= 0) & (rows >= 0) & (rows < values.shape[1])
     is_given = np.zeros(values.shape[1:], bool)
     is_given[rows[inside], columns[inside]] = True
-    at, on = rows[inside & given.is_key], columns[inside & given.is_key]
-    alone = ~(is_given[at - 1, on] | is_given[at + 1, on])
-    at, on = at[alone], on[alone]
-    near, far = values[:, at - 1, on] + values[:, at + 1, on], values[:, at - 2, on] + values[:, at + 2, on]
-    values[:, at, on] = (4 * near - far) / 6
+    for row, column in set(zip(rows[inside & given.is_key], columns[inside & given.is_key], strict=True)):
+        half = 0 if channel_names[column].startswith(_FAST) else 1
+        near = slice(max(row - half - 1, 0), row + half + 2)
+        if half + 2 <= row < values.shape[1] - half - 2 and is_given[near, column].sum() == 1:
+            values[:, near, column][:, 1:-1] = _through(values[:, row - half - 2 : row + half + 3, column], half)
+
+
+def _through(values: NDArray[np.float32], half: int) -> NDArray[np.float32]:
+    """The 2 half + 1 middle ones of values (K, 2 half + 5) by the cubic through the two at either end."""
+    known = np.array([-half - 2, -half - 1, half + 1, half + 2])
+    wanted = np.arange(-half, half + 1)
+    weights = np.linalg.solve(np.vander(known, 4).T.astype(np.float64), np.vander(wanted, 4).T.astype(np.float64))
+    return np.asarray(values[:, [0, 1, -2, -1]] @ weights, np.float32)

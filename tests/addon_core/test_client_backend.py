@@ -201,6 +201,7 @@ def test_the_add_ons_death_ends_the_backend(client: BackendClient) -> None:
     until(client, Ready)
     pid = client.pid
     assert pid is not None
+    assert client._talk is not None
     client._talk.process._outgoing.put(None)  # what the end of Blender does: the pipe closes
     assert not is_running(pid, 5.0)
 
