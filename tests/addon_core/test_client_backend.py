@@ -122,7 +122,7 @@ def test_describe_and_another_head(client: BackendClient, recording: Path) -> No
         (
             {"given": RequestValues(np.array([np.nan]), np.array([3]), np.array([0.5]), np.array([True]))},
             "given_values",
-            "not a number",
+            "the time nan",
         ),
     ],
     ids=["audio", "style", "steps", "seeds", "nan"],

@@ -8,6 +8,7 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: see backend/__main__.py
 
 import contextlib
+import io
 import subprocess
 import sys
 import threading
@@ -75,7 +76,7 @@ def speech_like(seconds: float, rate: int = RATE) -> np.ndarray:
     """A tone whose loudness goes up and down like syllables, (S,) float32."""
     time = np.arange(round(seconds * rate)) / rate
     tone = np.sin(2 * np.pi * 150 * time) + 0.5 * np.sin(2 * np.pi * 900 * time)
-    return (0.3 * tone * np.sin(2 * np.pi * 2 * time) ** 2).astype(np.float32)
+    return np.asarray(0.3 * tone * np.sin(2 * np.pi * 2 * time) ** 2, np.float32)
 
 
 @pytest.fixture(scope="session")
@@ -128,10 +129,17 @@ class Backend:
         self._drain.start()
         self._number = 0
 
+    @property
+    def stdin(self) -> io.BufferedWriter:
+        """What the process reads."""
+        assert isinstance(self.process.stdin, io.BufferedWriter)
+        return self.process.stdin
+
     def send(self, message: Mapping[str, object], arrays: Mapping[str, np.ndarray] | None = None) -> None:
-        write_message(self.process.stdin, message, arrays)
+        write_message(self.stdin, message, arrays)
 
     def receive(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        assert isinstance(self.process.stdout, io.BufferedReader)
         return read_message(self.process.stdout)
 
     def greet(self) -> dict[str, Any]:
@@ -145,7 +153,7 @@ class Backend:
 
     def answer(self, number: int) -> tuple[dict[str, Any], dict[str, np.ndarray], list[dict[str, Any]]]:
         """Result or error of a request, and the progress before it."""
-        progress = []
+        progress: list[dict[str, Any]] = []
         while True:
             message, arrays = self.receive()
             assert message["id"] == number
@@ -159,7 +167,7 @@ class Backend:
         names = {"channel_names": CHANNEL_NAMES, "control_names": CONTROL_NAMES}
         assert self.answer(self.request("register_rig", rig, rig=digest, **names))[0]["type"] == "result"
 
-    def generate(self, recording: Path, arrays: Mapping[str, np.ndarray] | None = None, **members: object) -> int:
+    def generate(self, recording: Path, arrays: Mapping[str, np.ndarray] | None = None, **members: Any) -> int:
         usual = {"audio": str(recording), "rig": "a" * 64, "seeds": [0, 1], "steps": 3, "style": "neutral"}
         return self.request("generate", arrays, **(usual | members))
 
@@ -174,7 +182,7 @@ class Backend:
                 pipe.close()
 
     def _read_log(self) -> None:
-        assert self.process.stderr is not None
+        assert isinstance(self.process.stderr, io.BufferedReader)
         while data := self.process.stderr.read1():
             self.log += data
 

@@ -6,6 +6,7 @@ import json
 import struct
 import tracemalloc
 import zipfile
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,7 +50,7 @@ def frame(payload: bytes) -> bytes:
     return struct.pack("<Q", len(payload)) + payload
 
 
-def encoded(message: dict, arrays: dict | None = None) -> bytes:
+def encoded(message: dict[str, Any], arrays: dict[str, Any] | None = None) -> bytes:
     stream = io.BytesIO()
     write_message(stream, message, arrays)
     return stream.getvalue()
@@ -104,7 +105,7 @@ class TestChannels:
 class TestFrames:
     @settings(max_examples=60, deadline=None)
     @given(MESSAGES, st.dictionaries(NAMES, NUMERIC, max_size=4))
-    def test_round_trip(self, message: dict, arrays: dict) -> None:
+    def test_round_trip(self, message: dict[str, Any], arrays: dict[str, Any]) -> None:
         stream = io.BytesIO(encoded(message, arrays) + b"next")
         received, members = read_message(stream)
         assert received == message
@@ -135,7 +136,7 @@ class TestFrames:
             read_message(io.BytesIO(b""))
 
     @pytest.mark.parametrize("bad", [{"x": float("nan")}, {"x": object()}, {"x": {1, 2}}])
-    def test_what_json_cannot_say_is_refused(self, bad: dict) -> None:
+    def test_what_json_cannot_say_is_refused(self, bad: dict[str, Any]) -> None:
         with pytest.raises(ProtocolError):
             encoded({"type": "a", **bad})
 
@@ -149,7 +150,7 @@ class TestFrames:
             {f"x{index}": np.ones(1) for index in range(70)},
         ],
     )
-    def test_what_is_no_array_of_numbers_is_refused(self, arrays: dict) -> None:
+    def test_what_is_no_array_of_numbers_is_refused(self, arrays: dict[str, Any]) -> None:
         with pytest.raises(ProtocolError):
             encoded({"type": "a"}, arrays)
 
@@ -259,7 +260,7 @@ class TestHello:
             {**hello("backend"), "version": True},
         ],
     )
-    def test_no_hello_of_that_side(self, message: dict) -> None:
+    def test_no_hello_of_that_side(self, message: dict[str, Any]) -> None:
         with pytest.raises(ProtocolError):
             check_hello(message, "backend")
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import io
 import os
 import signal
 import struct
@@ -11,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ from retake.backend.protocol import CHANNEL_NAMES, PROTOCOL_VERSION, hello, writ
 from .conftest import Backend, backend_environment
 
 Start = Callable[..., Backend]
-SLOW = {"scheduler": "ddpm", "steps": 500, "seeds": list(range(8))}
+SLOW: dict[str, Any] = {"scheduler": "ddpm", "steps": 500, "seeds": list(range(8))}
 SMILE, NECK_Y = CHANNEL_NAMES.index("mouthSmileLeft"), CHANNEL_NAMES.index("head_rotation.y")
 
 
@@ -194,7 +196,7 @@ def test_unknown_rig(backend: Backend, recording: Path) -> None:
     ],
 )
 def test_bad_request_is_one_sentence(
-    backend: Backend, recording: Path, members: dict[str, object], code: str, sentence: str
+    backend: Backend, recording: Path, members: dict[str, Any], code: str, sentence: str
 ) -> None:
     backend.register_rig()
     message, _, _ = backend.answer(backend.generate(recording, **members))
@@ -241,7 +243,7 @@ def test_end_of_stdin_ends_the_process_even_while_it_computes(own_backend: Backe
     own_backend.register_rig()
     own_backend.generate(recording, **SLOW)
     own_backend.receive()
-    own_backend.process.stdin.close()
+    own_backend.stdin.close()
     assert own_backend.process.wait(3) == 0
 
 
@@ -296,8 +298,8 @@ def test_another_version_is_told_which_side_to_update(start_backend: Start) -> N
     ids=["length", "payload", "text"],
 )
 def test_garbage_on_the_pipe_is_one_sentence(own_backend: Backend, garbage: bytes) -> None:
-    own_backend.process.stdin.write(garbage)
-    own_backend.process.stdin.close()
+    own_backend.stdin.write(garbage)
+    own_backend.stdin.close()
     message, _ = own_backend.receive()
     assert message["code"] == "protocol"
     assert message["id"] is None
@@ -325,7 +327,7 @@ def test_prints_cannot_break_the_protocol(checkpoint: Path) -> None:
         stderr=subprocess.PIPE,
         env=backend_environment(),
     )
-    assert process.stdin is not None
+    assert isinstance(process.stdin, io.BufferedWriter)
     write_message(process.stdin, hello("addon"))
     stdout, stderr = process.communicate(timeout=60)
     assert stdout[8:10] == b"PK"

@@ -27,7 +27,10 @@ def predict(session: Any, inputs: dict[str, torch.Tensor], scale: float) -> torc
 
 
 def network_on(session: Any, inputs: dict[str, torch.Tensor], audio: torch.Tensor) -> torch.Tensor:
-    return session.models.face(inputs["sample"], torch.full((2,), 120), audio, inputs["style"], inputs["mask"])
+    face: torch.nn.Module = session.models.face
+    predicted = face(inputs["sample"], torch.full((2,), 120), audio, inputs["style"], inputs["mask"])
+    assert isinstance(predicted, torch.Tensor)
+    return predicted
 
 
 def test_0_is_unconditional_and_1_conditional(session: Any, inputs: dict[str, torch.Tensor]) -> None:

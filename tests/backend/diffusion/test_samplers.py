@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -23,10 +25,8 @@ def shrink(sample: Tensor, timestep: Tensor) -> Tensor:
     return 0.5 * sample.clamp(-2, 2) + 0.1
 
 
-def run(
-    name: str = "ddim", steps: int = 10, values: Tensor = NOTHING, mask: Tensor = FREE, **options: object
-) -> Sampled:
-    usual = {"takes_mask": True, "on_step": lambda: None} | options
+def run(name: str = "ddim", steps: int = 10, values: Tensor = NOTHING, mask: Tensor = FREE, **options: Any) -> Sampled:
+    usual: dict[str, Any] = {"takes_mask": True, "on_step": lambda: None} | options
     denoise = usual.pop("denoise", shrink)
     return sample_motion(denoise, noise, values, mask, sampler=SAMPLERS[name], num_inference_steps=steps, **usual)
 

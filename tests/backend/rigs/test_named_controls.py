@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -18,7 +20,7 @@ def arrays(V: int = 20, E: int = 52, J: int = 5) -> dict[str, np.ndarray]:
     }
 
 
-def rig(channel_names: tuple[str, ...] = CHANNEL_NAMES, **changed: np.ndarray) -> NamedControlsRig:
+def rig(channel_names: tuple[str, ...] = CHANNEL_NAMES, **changed: Any) -> NamedControlsRig:
     return NamedControlsRig.of(channel_names, CONTROL_NAMES, arrays() | changed)
 
 
@@ -51,7 +53,7 @@ def test_a_head_without_shape_keys() -> None:
 )
 def test_arrays_that_do_not_fit(name: str, array: np.ndarray, sentence: str) -> None:
     with pytest.raises(RigError, match=sentence):
-        rig(**{name: array})
+        rig(CHANNEL_NAMES, **{name: array})
 
 
 def test_a_missing_array() -> None:
