@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Looks for pictures of heads in Blender: material colours, lights, camera. Runs inside bpy 4.2 to 5.2.
 
-Workbench draws a 480 px picture of the built-in head in about half a second on a CPU; Cycles is there for portraits.
+Workbench draws a 480 px picture of the built-in head in about half a second on a CPU.
 Blender's axes: Z up, the head looks along -Y. `to_blender` converts from the model's axes (Y up, +Z front).
 """
 
@@ -162,27 +162,6 @@ def _studio_lights() -> None:
     for lamp, (direction, diffuse, specular, wrap) in zip(system.solid_lights, _STUDIO, strict=True):
         lamp.use = True
         lamp.direction, lamp.diffuse_color, lamp.specular_color, lamp.smooth = direction, diffuse, specular, wrap
-
-
-def set_cycles(width: int, height: int, samples: int = 24) -> None:
-    """Set the scene up for portraits by Cycles with three soft lights."""
-    scene = bpy.context.scene
-    scene.render.engine = "CYCLES"
-    _set_output(width, height)
-    scene.cycles.samples = samples
-    scene.cycles.use_denoising = True
-    for name, power, size, spot in (
-        ("key", 16.0, 0.8, (-0.7, -0.9, 0.6)),
-        ("fill", 6.0, 1.2, (0.9, -0.8, 0.1)),
-        ("rim", 12.0, 0.5, (0.5, 0.8, 0.7)),
-    ):
-        if name not in bpy.data.objects:
-            lamp = bpy.data.lights.new(name, "AREA")
-            lamp.energy, lamp.size = power, size
-            holder = bpy.data.objects.new(name, lamp)
-            holder.location = spot
-            holder.rotation_euler = (-Vector(spot)).to_track_quat("-Z", "Y").to_euler()
-            scene.collection.objects.link(holder)
 
 
 def _set_output(width: int, height: int) -> None:

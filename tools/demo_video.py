@@ -23,7 +23,7 @@ _ANGLE = 10.0  # degrees, a little from the character's left
 def prepare_video() -> None:
     """Set the scene up: camera, Workbench, H.264 and AAC in an .mp4. Once a scene."""
     scene = bpy.context.scene
-    set_workbench(SIZE, SIZE, vertex_colors=False)
+    set_workbench(SIZE, SIZE, vertex_colors=True)
     set_camera(_ANGLE, _LOOK_AT, _HEIGHT)
     settings = scene.render.image_settings
     if hasattr(settings, "media_type"):  # from 5.0

@@ -33,23 +33,10 @@ _TAILS = {
 }
 """Bone name -> from its head to its tail, model axes, m."""
 
-_COLOURS = (
-    ("sclera", (0.86, 0.86, 0.84), 0.15),
-    ("white", (0.86, 0.86, 0.84), 0.15),
-    ("iris", (0.16, 0.27, 0.36), 0.15),
-    ("pupil", (0.01, 0.01, 0.01), 0.1),
-    ("eye", (0.86, 0.86, 0.84), 0.15),
-    ("teeth", (0.85, 0.82, 0.74), 0.25),
-    ("tongue", (0.60, 0.22, 0.21), 0.4),
-    ("gum", (0.55, 0.22, 0.20), 0.4),
-    ("mouth", (0.24, 0.06, 0.06), 0.6),
-    ("lip", (0.62, 0.30, 0.27), 0.4),
-    ("lash", (0.03, 0.02, 0.02), 0.6),
-    ("brow", (0.10, 0.06, 0.04), 0.8),
-    ("hair", (0.10, 0.06, 0.04), 0.7),
-)
-"""Part of a material's name -> linear colour, roughness. What matches none is skin."""
-_SKIN = ((0.65, 0.42, 0.32), 0.5)
+_GLOSSY = {"sclera", "iris", "iris_rim", "pupil", "glint", "teeth", "tongue"}
+_SKIN = (226, 180, 154)
+PAINT = "Colour"
+"""Name of the colour attribute that holds the painted skin tones; the materials read it."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +53,8 @@ class HeadFile:
         controls: (E, V, 3) m, displacement at weight 1.
         material_names: Names, at least one.
         material_index: (F,) place in `material_names`.
+        material_colors: (M, 3) sRGB, 0 to 255.
+        colors: (V, 3) sRGB, 0 to 255, the painting of the surface; (0, 3) where the file has none.
         lip_pairs: (P, 2) vertex ids, upper then lower; (0, 2) where the file names none.
     """
 
@@ -78,6 +67,8 @@ class HeadFile:
     controls: NDArray[np.float32]
     material_names: tuple[str, ...]
     material_index: NDArray[np.int32]
+    material_colors: NDArray[np.float32]
+    colors: NDArray[np.float32]
     lip_pairs: NDArray[np.int64]
 
 
@@ -102,6 +93,7 @@ def _as_head(arrays: dict[str, NDArray[Any]]) -> HeadFile:
     """Arrays of a head file in the types used here."""
     parents = np.asarray(arrays["kintree_table"])[0].astype(np.int64)
     count = len(arrays["f"])
+    names = tuple(str(name) for name in arrays.get("material_names", ["skin"]))
     return HeadFile(
         template=np.asarray(arrays["v_template"], np.float32),
         faces=np.asarray(arrays["f"], np.int32),
@@ -110,8 +102,10 @@ def _as_head(arrays: dict[str, NDArray[Any]]) -> HeadFile:
         parents=np.where((parents < 0) | (parents >= len(BONE_NAMES)), -1, parents),
         control_names=tuple(str(name) for name in arrays["control_names"]),
         controls=np.asarray(arrays["controls"], np.float32),
-        material_names=tuple(str(name) for name in arrays.get("material_names", ["skin"])),
+        material_names=names,
         material_index=np.asarray(arrays.get("material_index", np.zeros(count)), np.int32),
+        material_colors=np.asarray(arrays.get("material_colors", [_SKIN] * len(names)), np.float32),
+        colors=np.asarray(arrays.get("colors", np.zeros((0, 3))), np.float32),
         lip_pairs=np.asarray(arrays.get("inner_lip_pairs", np.zeros((0, 2))), np.int64),
     )
 
@@ -143,26 +137,45 @@ def _make_mesh(head: HeadFile) -> bpy.types.Object:
     mesh = bpy.data.meshes.new("Retake Head")
     faces = [row[:3] if row[3] < 0 else row for row in head.faces.tolist()]
     mesh.from_pydata(to_blender(head.template).tolist(), [], faces)
-    for name in head.material_names:
-        mesh.materials.append(_material(name))
+    for name, color in zip(head.material_names, head.material_colors, strict=True):
+        mesh.materials.append(_material(name, _linear(color), painted=len(head.colors) > 0))
     mesh.polygons.foreach_set("material_index", head.material_index)
     mesh.polygons.foreach_set("use_smooth", np.ones(len(faces), bool))
+    if len(head.colors):
+        _paint(mesh, head.colors)
     mesh.update()
     return bpy.data.objects.new("Retake Head", mesh)
 
 
-def _material(name: str) -> bpy.types.Material:
-    """Material of one of the head's surfaces, for Workbench, EEVEE and Cycles alike."""
-    lowered = name.lower()
-    colour, roughness = next(((c, r) for word, c, r in _COLOURS if word in lowered), _SKIN)
+def _linear(color: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(..., 3) sRGB 0 to 255 to scene-linear RGBA (..., 4)."""
+    c = color / 255.0
+    c = np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4)
+    return np.concatenate([c, np.ones_like(c[..., :1])], axis=-1).astype(np.float32)
+
+
+def _paint(mesh: bpy.types.Mesh, colors: NDArray[np.float32]) -> None:
+    """Store the painting as the mesh's active colour attribute."""
+    layer = mesh.color_attributes.new(PAINT, "FLOAT_COLOR", "POINT")
+    layer.data.foreach_set("color", _linear(colors).ravel())
+    mesh.color_attributes.active_color = layer
+
+
+def _material(name: str, color: NDArray[np.float32], painted: bool) -> bpy.types.Material:
+    """Material of one of the head's surfaces for every engine; with nodes it shows the painting."""
     material = bpy.data.materials.new(f"Retake {name}")
-    material.diffuse_color = (*colour, 1.0)
-    material.roughness = roughness
+    material.diffuse_color = color
+    material.roughness = 0.2 if name in _GLOSSY else 0.55
     if material.node_tree is None:
         material.use_nodes = True
-    shader = next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
-    shader.inputs["Base Color"].default_value = (*colour, 1.0)
-    shader.inputs["Roughness"].default_value = roughness
+    nodes, links = material.node_tree.nodes, material.node_tree.links
+    shader = next(node for node in nodes if node.type == "BSDF_PRINCIPLED")
+    shader.inputs["Base Color"].default_value = color
+    shader.inputs["Roughness"].default_value = material.roughness
+    if painted:
+        paint = nodes.new("ShaderNodeVertexColor")
+        paint.layer_name = PAINT
+        links.new(paint.outputs["Color"], shader.inputs["Base Color"])
     return material
 
 

@@ -86,7 +86,7 @@ def _parts(face: Face, brow: Part) -> list[Part]:
         parts += [part, part.mirrored()]
     parts += [*inner.gums(), inner.tongue()]
     lash = replace(inner.lashes(face.mesh), motion="glued:lid")
-    for part in (brow, lash, inner.glint()):
+    for part in (brow, lash, inner.glint(), inner.caruncle()):
         parts += [part, part.mirrored()]
     return [*parts, inner.shirt(face.mesh, face.normals)]
 

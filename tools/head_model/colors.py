@@ -61,9 +61,9 @@ def _spread(count: int, faces: NDArray[np.int64], names: Sequence[str]) -> Array
 
 def _darken_inside(part: Part, colors: Array) -> Array:
     """Deeper in the mouth less light falls: teeth, gums and tongue darken toward the throat."""
-    if part.motion not in {"skull", "jaw", "tongue"} or "glint" in part.materials:
+    if part.motion not in {"skull", "jaw", "tongue"} or part.materials[0] in {"glint", "lid_rim"}:
         return colors
-    light = 0.35 + 0.65 * np.clip((part.vertices[:, 2] - 4.6) / 3.4, 0, 1)
+    light = 0.25 + 0.75 * np.clip((part.vertices[:, 2] - 4.8) / 3.6, 0, 1)
     return colors * light[:, None]
 
 

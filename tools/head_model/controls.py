@@ -143,8 +143,8 @@ def tongue_motion(part: Part, name: str) -> Array:
     if name != "tongueOut":
         return along * jaw_motion(part, name)
     t = ramp(part.vertices[:, 2], 2.6, 7.6)
-    lift = 1.25 * ramp(t, 0.1, 0.7) - 0.55 * ramp(t, 0.82, 1.0)
-    return np.stack([-0.12 * part.vertices[:, 0] * t, lift, 4.0 * t**1.4], axis=1)
+    lift = 1.25 * ramp(t, 0.1, 0.7) - 0.95 * ramp(t, 0.74, 1.0)
+    return np.stack([-0.12 * part.vertices[:, 0] * t, lift, 4.5 * t**1.4], axis=1)
 
 
 def eye_motion(part: Part, name: str) -> Array:

@@ -21,8 +21,8 @@ LOWER_WIDTHS = (0.54, 0.58, 0.66, 0.68, 0.70, 1.0)
 UPPER_EDGE, UPPER_NECK = -7.02, -6.02
 LOWER_EDGE, LOWER_NECK = -6.90, -7.72
 # Front of the upper dental arch seen from above: x, z from the midline backward.
-_ARCH = np.array([[0, 8.86], [0.5, 8.83], [1.0, 8.68], [1.5, 8.38], [1.93, 7.95], [2.26, 7.4], [2.5, 6.8], [2.68, 6.1],
-                  [2.8, 5.2], [2.85, 4.4]])  # fmt: skip
+_ARCH = np.array([[0, 8.86], [0.5, 8.84], [1.02, 8.7], [1.55, 8.44], [2.0, 8.0], [2.38, 7.42], [2.64, 6.8], [2.84, 6.1],
+                  [2.96, 5.2], [3.0, 4.4]])  # fmt: skip
 IRIS_RADIUS, PUPIL_RADIUS = 0.63, 0.24
 
 
@@ -123,7 +123,7 @@ def _tooth(center: Array, normal: Array, width: float, neck: float, edge: float,
     across = np.array([normal[1], -normal[0]])
     rings = []
     for height, wide, deep in _TOOTH:
-        depth = max(deep, 0.36) * 1.15 if molar else deep
+        depth = max(deep, 0.3) * 1.15 if molar else deep
         lean = 0.03 if molar else 0.02 + 0.1 * (height - 0.4) ** 2
         flat = np.outer(box[:, 0] * 0.49 * width * wide, across) + np.outer(box[:, 1] * depth - lean, normal)
         y = neck + (edge - neck) * height
@@ -137,7 +137,7 @@ def _tooth(center: Array, normal: Array, width: float, neck: float, edge: float,
 def teeth() -> list[Part]:
     """Left half of both dental arches, six teeth each, as parts that mirror."""
     parts = []
-    arches = ((UPPER_WIDTHS, UPPER_NECK, UPPER_EDGE, 0.0), (LOWER_WIDTHS, LOWER_NECK, LOWER_EDGE, 0.36))
+    arches = ((UPPER_WIDTHS, UPPER_NECK, UPPER_EDGE, 0.0), (LOWER_WIDTHS, LOWER_NECK, LOWER_EDGE, 0.3))
     for widths, neck, edge, inset in arches:
         ends = np.cumsum(widths)
         centers, normals = arch_points(ends - np.array(widths) / 2, inset + 0.25)
@@ -152,7 +152,7 @@ def gums() -> list[Part]:
     """Upper and lower gum: tubes along the arch whose edge dips between the teeth."""
     parts = []
     for widths, neck, sign, inset, motion in (
-        (UPPER_WIDTHS, UPPER_NECK, 1.0, 0.0, "skull"), (LOWER_WIDTHS, LOWER_NECK, -1.0, 0.36, "jaw"),
+        (UPPER_WIDTHS, UPPER_NECK, 1.0, 0.0, "skull"), (LOWER_WIDTHS, LOWER_NECK, -1.0, 0.3, "jaw"),
     ):  # fmt: skip
         ends = np.cumsum(widths)
         lengths = np.linspace(0, ends[-1] + 0.1, 19)
@@ -221,7 +221,7 @@ def lashes(skin: Mesh) -> Part:
     row = row[np.argsort(s[row])]
     root = skin.vertices[row]
     t = s[row] / 8
-    length = 0.12 + 0.22 * np.sin(np.pi * t**1.4) ** 0.8
+    length = 0.04 + 0.3 * np.sin(np.pi * t**1.4) ** 0.8
     out = root - EYE_CENTER
     out = out / np.linalg.norm(out, axis=1, keepdims=True)
     aim = out + np.stack([0.9 * (t - 0.35), 0.28 + 0 * t, 0.1 + 0 * t], axis=1)
@@ -242,6 +242,18 @@ def glint() -> Part:
     points *= (EYE_RADIUS + 0.02) / np.linalg.norm(points, axis=1, keepdims=True)
     faces = np.array([(0, 1, 2, 3), (0, 3, 4, 7), (4, 5, 6, 7)])
     return Part(points + EYE_CENTER, faces, ["glint"] * 3, "skull")
+
+
+def caruncle() -> Part:
+    """The small pink mound that fills the inner corner of the left eye."""
+    turn = 2 * np.pi * (np.arange(8) + 0.5) / 8
+    rings = []
+    for tilt in np.linspace(0.25, np.pi - 0.25, 5):
+        x, y = np.sin(tilt) * np.cos(turn), np.sin(tilt) * np.sin(turn)
+        ball = np.stack([0.16 * x, 0.1 * y, np.full(8, -0.12 * np.cos(tilt))], axis=1)
+        rings.append(ball + np.array([1.85, -0.13, 7.34]))
+    vertices, faces = loft(rings, True, True)
+    return Part(vertices, faces, ["lid_rim"] * len(faces), "skull", ["lid_rim"] * len(vertices))
 
 
 def shirt(skin: Mesh, normals: Array) -> Part:

@@ -69,6 +69,7 @@ def _brow() -> list[Clay]:
         Clay(both(ellipsoid((3.2, 0.15, 9.35), (1.95, 1.15, 1.5))), 1.25, carve=True),
         Clay(both(ellipsoid(EYE_CENTER, np.full(3, EYE_RADIUS + 0.12))), 0.55),
         Clay(both(ellipsoid((3.5, 1.12, 7.1), (1.75, 0.55, 0.9))), 0.7),
+        Clay(both(ellipsoid((3.2, -1.3, 7.0), (1.7, 0.6, 0.85))), 0.8),
     ]
 
 

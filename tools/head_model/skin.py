@@ -92,7 +92,8 @@ def _on_sculpt(mesh: Mesh) -> Mask:
 def _soften_seams(mesh: Mesh, free: Mask) -> None:
     """A few Taubin passes over what is on the sculpt, so that sculpt and explicit rings meet without a step."""
     laplacian = uniform_laplacian(mesh.faces, len(mesh.vertices))
-    for _ in range(3):
+    free = free & (mesh.attributes["nostril_ring"] < -0.6)
+    for _ in range(8):
         for rate in (0.5, -0.52):
             mesh.vertices = np.where(free[:, None], mesh.vertices + rate * (laplacian @ mesh.vertices), mesh.vertices)
 
