@@ -6,7 +6,7 @@ The neck rotation is one group of three channels: they are given, generated and 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...backend.errors import InputError
-from ...backend.protocol import CHANNEL_NAMES, HEAD_ROTATION, PARTS
+from ...backend.protocol import CHANNEL_NAMES, PARTS
 from .timing import FloatArray
 
 CHANNEL_INDEX: Mapping[str, int] = MappingProxyType({name: index for index, name in enumerate(CHANNEL_NAMES)})
@@ -25,32 +25,6 @@ PART_OF: Mapping[str, str] = MappingProxyType({name: part for part, names in PAR
 
 CLOSED_SHARE = 0.12  # of the track's 95th percentile of the gap: closed below it (measures.md)
 CLOSED_MM = 1.5  # and below this, mm over the neutral gap
-
-
-def group_of(channel: str) -> tuple[str, ...]:
-    """The channels that are given and written together with one: the neck's three, else itself alone."""
-    return HEAD_ROTATION if channel in HEAD_ROTATION else (channel,)
-
-
-def channels_of(parts: Iterable[str]) -> tuple[str, ...]:
-    """Channels of some parts, in the order of CHANNEL_NAMES.
-
-    Raises:
-        InputError: A part is unknown.
-    """
-    chosen = set(parts)
-    unknown = sorted(chosen - set(PARTS))
-    if unknown:
-        raise InputError(f"There is no part '{unknown[0]}'.", f"The parts are {', '.join(PARTS)}.")
-    return tuple(name for name in CHANNEL_NAMES if PART_OF[name] in chosen)
-
-
-def mirrored(channel: str) -> str:
-    """The same channel on the other side; itself where it has no side."""
-    for side, other in (("Left", "Right"), ("Right", "Left")):
-        if channel.endswith(side) and channel.removesuffix(side) + other in CHANNEL_INDEX:
-            return channel.removesuffix(side) + other
-    return channel
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ changed, moved, deleted and handed-over keys can all be told apart (design.md, "
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -62,7 +61,3 @@ class Ledger:
     def forget(self, curve_id: str) -> None:
         """Drop a curve that no longer exists; its GENERATED keys count as ours again."""
         self.curves.pop(curve_id, None)
-
-    def rename(self, names: Mapping[str, str]) -> None:
-        """Follow renamed curves (old id -> new id), e.g. after a shape key or bone was renamed."""
-        self.curves = {names.get(name, name): written for name, written in self.curves.items()}

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,16 +17,6 @@ _HOP = 0.01  # s between loudness measurements
 _MIN_SOUND = 0.04  # s; a shorter sound within a pause does not end it
 _MIN_CONTRAST = 6.0  # dB between quiet and loud, below which a recording has no pauses
 _RANGE_DB = 35.0  # quieter than the loud by this is quiet, however noisy the rest
-
-
-class RangeMode(Enum):
-    """How the range is chosen."""
-
-    NEIGHBOURS = "NEIGHBOURS"
-    SELECTED = "SELECTED"
-    PHRASE = "PHRASE"
-    PREVIEW = "PREVIEW"
-    AUDIO = "AUDIO"
 
 
 def whole_audio(audio_seconds: float) -> Span:

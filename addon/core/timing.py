@@ -135,10 +135,3 @@ def whole_frames_within(frames: Span) -> IntArray:
 def model_frames(span: Span) -> IntArray:
     """Model frames whose times lie within a span of seconds, ends included up to 1e-6 frames."""
     return whole_frames_within(Span(span.start * MODEL_FPS, span.end * MODEL_FPS))
-
-
-def model_frames_around(span: Span) -> IntArray:
-    """Model frames that are needed to interpolate anywhere in a span: one more on each side where it ends between."""
-    first = math.floor(span.start * MODEL_FPS + _EPSILON)
-    last = math.ceil(span.end * MODEL_FPS - _EPSILON)
-    return np.arange(first, last + 1, dtype=np.int64)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from retake.addon.core.channels import CHANNEL_INDEX, PART_OF, LipModel, channels_of, group_of, mirrored
+from retake.addon.core.channels import CHANNEL_INDEX, PART_OF, LipModel, channels_of
 from retake.backend.errors import InputError
 from retake.backend.protocol import CHANNEL_NAMES, HEAD_ROTATION, PARTS
 
@@ -20,18 +20,6 @@ def test_every_channel_has_one_part() -> None:
     assert {PART_OF[name] for name in ("eyeBlinkLeft", "eyeLookUpRight")} == {"eyes"}
     with pytest.raises(InputError, match="no part 'hands'"):
         channels_of(["mouth", "hands"])
-
-
-def test_the_other_side() -> None:
-    assert mirrored("mouthSmileLeft") == "mouthSmileRight"
-    assert mirrored("jawRight") == "jawLeft"
-    assert mirrored("jawOpen") == "jawOpen"
-    assert all(mirrored(mirrored(name)) == name for name in CHANNEL_NAMES)
-
-
-def test_the_neck_is_one_group() -> None:
-    assert group_of("head_rotation.y") == HEAD_ROTATION
-    assert group_of("jawOpen") == ("jawOpen",)
 
 
 def small_head() -> LipModel:

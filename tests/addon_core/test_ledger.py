@@ -19,11 +19,10 @@ def test_a_record_is_in_order_of_time_and_in_blenders_precision() -> None:
     assert written.types.dtype == np.uint8
 
 
-def test_forgetting_and_renaming() -> None:
+def test_forgetting() -> None:
     ledger = Ledger()
     for name in "ab":
         ledger.record(name, np.zeros(1), np.zeros(1), np.zeros(1, int))
     ledger.forget("a")
     ledger.forget("a")
-    ledger.rename({"b": "c", "x": "y"})
-    assert list(ledger.curves) == ["c"]
+    assert list(ledger.curves) == ["b"]

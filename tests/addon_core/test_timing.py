@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retake.addon.core.timing import AudioClock, Span, model_frames, model_frames_around, whole_frames_within
+from retake.addon.core.timing import AudioClock, Span, model_frames, whole_frames_within
 from retake.backend.errors import InputError
 
 RATES = [(24, 1.001), (24, 1.0), (25, 1.0), (30, 1.001), (30, 1.0), (50, 1.0), (60, 1.0)]
@@ -43,17 +43,6 @@ def test_whole_frames_lie_within(start: float, length: float) -> None:
     assert all(start - 2e-6 <= frame <= start + length + 2e-6 for frame in (*frames[:1], *frames[-1:]))
     assert abs(len(frames) - length) <= 1 + 1e-5
     assert (np.diff(frames) == 1).all()
-
-
-@given(clocks, st.floats(-5, 60), st.floats(0.1, 9))
-def test_model_frames_around_enclose_a_span(clock: AudioClock, start: float, length: float) -> None:
-    span = Span(start, start + length)
-    around, within = model_frames_around(span), model_frames(span)
-    assert around[0] / 30 <= start + 1e-6
-    assert around[-1] / 30 >= span.end - 1e-6
-    assert set(within) <= set(around)
-    assert len(around) - len(within) <= 2
-    assert clock.second_span(clock.frame_span(span)).start == pytest.approx(start, abs=1e-8)
 
 
 def test_model_frames_before_the_audio_are_negative() -> None:
