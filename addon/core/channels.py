@@ -6,7 +6,7 @@ The neck rotation is one group of three channels: they are given, generated and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -25,6 +25,19 @@ PART_OF: Mapping[str, str] = MappingProxyType({name: part for part, names in PAR
 
 CLOSED_SHARE = 0.12  # of the track's 95th percentile of the gap: closed below it (measures.md)
 CLOSED_MM = 1.5  # and below this, mm over the neutral gap
+
+
+def channels_of(parts: Iterable[str]) -> tuple[str, ...]:
+    """Channels of some parts, in the order of CHANNEL_NAMES.
+
+    Raises:
+        InputError: A part is unknown.
+    """
+    chosen = set(parts)
+    unknown = sorted(chosen - set(PARTS))
+    if unknown:
+        raise InputError(f"There is no part '{unknown[0]}'.", f"The parts are {', '.join(PARTS)}.")
+    return tuple(name for name in CHANNEL_NAMES if PART_OF[name] in chosen)
 
 
 @dataclass(frozen=True)
