@@ -94,6 +94,29 @@ def new_fcurve(owner: bpy.types.ID, fcurves: Any, data_path: str, index: int, gr
     return fcurves.new(data_path, index=index, **extra)
 
 
+def all_fcurves(action: bpy.types.Action) -> list[Any]:
+    """Every curve of an action, in all slots."""
+    if not hasattr(action, "layers"):
+        return list(action.fcurves)
+    bags = [bag for layer in action.layers for strip in layer.strips for bag in strip.channelbags]
+    return [fcurve for bag in bags for fcurve in bag.fcurves]
+
+
+def push_down(owner: bpy.types.ID, name: str) -> None:
+    """Make the assigned action, with its slot, a strip of a new NLA track on top, and assign none."""
+    data = owner.animation_data
+    action, slot = data.action, getattr(data, "action_slot", None)
+    track = data.nla_tracks.new()
+    track.name = name
+    strip = track.strips.new(name, int(action.frame_range[0]), action)
+    if slot is not None:
+        strip.action_slot = slot
+    strip.action_frame_start, strip.action_frame_end = action.frame_range
+    strip.frame_start, strip.frame_end = action.frame_range
+    strip.extrapolation, strip.blend_type = data.action_extrapolation, data.action_blend_type
+    data.action = None
+
+
 def slot_name(owner: bpy.types.ID) -> str:
     """Identifier of the assigned slot; empty where there is none or actions have no slots."""
     slot = getattr(owner.animation_data, "action_slot", None) if owner.animation_data else None
@@ -102,9 +125,7 @@ def slot_name(owner: bpy.types.ID) -> str:
 
 def is_curve_free(action: bpy.types.Action) -> bool:
     """Whether an action animates nothing at all, in any slot."""
-    if not hasattr(action, "layers"):
-        return not len(action.fcurves)
-    return not any(len(bag.fcurves) for layer in action.layers for strip in layer.strips for bag in strip.channelbags)
+    return not all_fcurves(action)
 
 
 # Sequencer

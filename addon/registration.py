@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bpy
 
-from .operators import generate, session, setup, takes
+from .operators import generate, keeping, session, setup, takes
 from .scene import state
 from .ui import panel, preferences
 
@@ -15,6 +15,7 @@ CLASSES = (
     *setup.CLASSES,
     *generate.CLASSES,
     *takes.CLASSES,
+    *keeping.CLASSES,
     *panel.CLASSES,
 )
 

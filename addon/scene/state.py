@@ -60,6 +60,7 @@ class Notes:
 
 
 _decoded: dict[str, tuple[bytes, Library]] = {}
+_ledgers: dict[str, tuple[bytes, Ledger]] = {}
 _seen: dict[str, dict[tuple[int, bytes], Take]] = {}
 
 
@@ -110,12 +111,18 @@ def forget_decoded(record: RETAKE_PG_head) -> None:
 def load_ledger(record: RETAKE_PG_head) -> Ledger:
     """Ledger of a record, frames being those of the actions."""
     data = bytes(record.ledger)
-    return ledger_from_bytes(data) if data else Ledger()
+    known = _ledgers.get(record.uid)
+    if known is None or known[0] != data:
+        known = (data, ledger_from_bytes(data) if data else Ledger())
+        _ledgers[record.uid] = known
+    return Ledger(dict(known[1].curves))
 
 
 def save_ledger(record: RETAKE_PG_head, ledger: Ledger) -> None:
     """Store the ledger of a record."""
-    record.ledger = ledger_to_bytes(ledger)
+    data = ledger_to_bytes(ledger)
+    record.ledger = data
+    _ledgers[record.uid] = (data, Ledger(dict(ledger.curves)))
 
 
 def load_notes(record: RETAKE_PG_head) -> Notes:

@@ -63,6 +63,9 @@ def _draw_takes(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         pin.take, pin.pinned = take.id, not take.pinned
         row.operator("retake.delete_take", text="", icon="TRASH").take = take.id
     box.operator("retake.recover_takes")
+    row = layout.row(align=True)
+    for operator in ("retake.keep_take", "retake.push_to_nla", "retake.bake_take"):
+        row.operator(operator)
 
 
 CLASSES = (RETAKE_PT_main,)

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Operators for a take that is good: Keep, Push to NLA, Bake."""
+
+from __future__ import annotations
+
+import bpy
+
+from ..core.library import Library
+from ..scene import keeping, state
+from ..scene.shot import Shot
+from ..scene.writer import Books
+from . import direct
+from .common import Context, Outcome, current_shot, refuse, reporting, why_no_takes
+
+
+class KeepOperator:
+    """There is a take, and something is done with what plays."""
+
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        """There is a take."""
+        return refuse(cls, why_no_takes(context))
+
+
+def books_of(shot: Shot) -> Books:
+    """Takes, ledger and notes of a shot."""
+    return Books(state.load_library(shot.record), state.load_ledger(shot.record), state.load_notes(shot.record))
+
+
+def name_of_shown(shot: Shot, library: Library, shown: int) -> str:
+    """Head and take, as animators name actions."""
+    take = library.takes.get(shown)
+    return f"{shot.head.name} {take.name if take is not None else 'take'}"
+
+
+class RETAKE_OT_keep_take(KeepOperator, bpy.types.Operator):
+    """Copy what plays into an ordinary Action with a fake user"""
+
+    bl_idname = "retake.keep_take"
+    bl_label = "Keep"
+
+    def execute(self, context: Context) -> Outcome:
+        """Copy it."""
+
+        def work() -> list[str]:
+            shot = current_shot(context)
+            books = books_of(shot)
+            kept = keeping.keep_as_action(shot, name_of_shown(shot, books.library, books.notes.shown))
+            return [f"Kept as {', '.join(action.name for action in kept)}."]
+
+        return reporting(self, work)
+
+
+class RETAKE_OT_push_to_nla(KeepOperator, bpy.types.Operator):
+    """Push what plays down into a new NLA track; takes can be shown anew on top of it"""
+
+    bl_idname = "retake.push_to_nla"
+    bl_label = "Push to NLA"
+
+    def execute(self, context: Context) -> Outcome:
+        """Push it down."""
+
+        def work() -> None:
+            shot = current_shot(context)
+            books = books_of(shot)
+            keeping.push_to_nla(shot, name_of_shown(shot, books.library, books.notes.shown), books)
+            direct.save(shot, books)
+
+        return reporting(self, work)
+
+
+class RETAKE_OT_bake_take(KeepOperator, bpy.types.Operator):
+    """Turn generated keys into plain keyframes, one on every frame"""
+
+    bl_idname = "retake.bake_take"
+    bl_label = "Bake"
+
+    def execute(self, context: Context) -> Outcome:
+        """Bake it."""
+
+        def work() -> None:
+            shot = current_shot(context)
+            books = books_of(shot)
+            keeping.bake(shot, books)
+            direct.save(shot, books)
+
+        return reporting(self, work)
+
+
+CLASSES = (RETAKE_OT_keep_take, RETAKE_OT_push_to_nla, RETAKE_OT_bake_take)

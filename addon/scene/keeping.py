@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What becomes of a take that is good: an ordinary Action, an NLA strip, baked keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+import numpy as np
+
+from ...backend.errors import InputError
+from .. import compat
+from .edit import GENERATED
+from .key_table import SAME_FRAME, generated_keys, read_table, sorted_unique, write_table
+from .shot import Shot
+from .writer import Books
+
+KEYFRAME = 0
+
+
+def keep_as_action(shot: Shot, name: str) -> list[bpy.types.Action]:
+    """Copy what plays into ordinary Actions that survive saving; what is assigned stays as it is.
+
+    Args:
+        shot: The shot.
+        name: Name of the copies.
+
+    Returns:
+        One action, or one a datablock where actions have no slots or the head's datablocks use different ones.
+
+    Raises:
+        InputError: Nothing of ours plays.
+    """
+    kept = []
+    for action in dict.fromkeys(owner.animation_data.action for owner in _owners(shot)):
+        copy = action.copy()
+        copy.name, copy.use_fake_user = name, True
+        for fcurve in compat.all_fcurves(copy):
+            _make_ordinary(fcurve)
+        kept.append(copy)
+    return kept
+
+
+def push_to_nla(shot: Shot, name: str, books: Books) -> None:
+    """Push the assigned actions down into new NLA tracks, as the NLA editor does; takes can be shown anew on top.
+
+    Raises:
+        InputError: Nothing of ours plays, or a strip is being tweaked.
+    """
+    owners = _owners(shot)
+    if any(owner.animation_data.use_tweak_mode for owner in owners):
+        raise InputError("An NLA strip is being tweaked.", "Leave tweak mode first.")
+    for owner in owners:
+        for target in shot.own_targets(owner):
+            if target.fcurve is not None:
+                _make_ordinary(target.fcurve)
+        compat.push_down(owner, name)
+    _start_anew(books)
+
+
+def bake(shot: Shot, books: Books) -> None:
+    """Turn our keys into the animator's, with a key on every frame from the first of ours to the last.
+
+    Raises:
+        InputError: Nothing of ours plays.
+    """
+    for owner in _owners(shot):
+        for target in shot.own_targets(owner):
+            if target.fcurve is not None:
+                _bake_curve(target.fcurve, shot.shifts[target.curve_id])
+        owner.update_tag()
+    _start_anew(books)
+
+
+def _owners(shot: Shot) -> list[bpy.types.ID]:
+    """Datablocks of the head with keys of ours."""
+    found = {}
+    for target in shot.targets:
+        fcurve = target.fcurve
+        if fcurve is not None and (read_table(fcurve)["type"] == GENERATED).any():
+            found[target.owner] = True
+    if not found:
+        raise InputError("No take is shown, so there is nothing to keep.", "Show a take first.")
+    return list(found)
+
+
+def _make_ordinary(fcurve: Any) -> None:
+    """Give our keys the type of plain keyframes; nothing else changes."""
+    types = np.empty(len(fcurve.keyframe_points), np.int32)
+    fcurve.keyframe_points.foreach_get("type", types)
+    types[types == GENERATED] = KEYFRAME
+    fcurve.keyframe_points.foreach_set("type", types)
+
+
+def _bake_curve(fcurve: Any, shift: float) -> None:
+    """A plain key on every scene frame that our keys span; the curve plays as before at those frames."""
+    table = read_table(fcurve)
+    ours = table["co"][table["type"] == GENERATED, 0].astype(np.float64) + shift
+    if not len(ours):
+        return
+    frames = np.arange(np.ceil(ours.min() - SAME_FRAME), np.floor(ours.max() + SAME_FRAME) + 1.0) - shift
+    taken = np.abs(frames[:, None] - table["co"][:, 0][None]).min(axis=1) < SAME_FRAME
+    modifiers = [modifier for modifier in fcurve.modifiers if not modifier.mute]
+    for modifier in modifiers:
+        modifier.mute = True
+    values = np.array([fcurve.evaluate(frame) for frame in frames[~taken].tolist()])
+    for modifier in modifiers:
+        modifier.mute = False
+    added = generated_keys(frames[~taken], values)
+    write_table(fcurve, sorted_unique(np.concatenate((table, added))))
+    fcurve.keyframe_points.handles_recalc()
+    _make_ordinary(fcurve)
+
+
+def _start_anew(books: Books) -> None:
+    """What stands now is the animator's: the next write finds a new original."""
+    books.library.comp.clear()
+    books.library.original.clear()
+    books.ledger.curves.clear()
+    books.notes.frozen.clear()
+    books.notes.made_actions.clear()
+    books.notes.shown, books.notes.clock = 0, None
