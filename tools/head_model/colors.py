@@ -83,9 +83,11 @@ def _paint_skin(face: Face, names: Sequence[str]) -> Array:
     shade += 0.3 * spot(0, -8.55, 9.2, 1.0)
     for weight, tint in ((blush, _BLUSH), (shade, _SHADE), (_scalp(v), _STUBBLE)):
         colors += (np.clip(weight, 0, 0.9) * bare)[:, None] * (tint - colors)
+    ear = face.mesh.attributes["ear_ring"]
+    fold = 0.16 * np.exp(-(((ear - 5) / 0.8) ** 2)) + 0.24 * np.clip((ear - 7) / 1.5, 0, 1)
     nostril = np.clip(face.mesh.attributes["nostril_ring"] - 2.0, 0, 2) / 2
     depth = np.clip((8.2 - v[:, 2]) / 4.5, 0, 1) * (face.ring > 7.4)
-    return colors * (1 - 0.6 * nostril - 0.78 * depth)[:, None]
+    return colors * (1 - 0.6 * nostril - 0.78 * depth - fold)[:, None]
 
 
 # Height of the hairline (cm) over the angle from the front (degrees).

@@ -183,7 +183,7 @@ _EAR_OUTLINE = np.array([  # (forward, up) of the ear's outline in its own plane
     [0.0, 2.9], [-0.95, 2.85], [-1.65, 2.3], [-1.95, 1.5], [-2.0, 0.6], [-1.85, -0.35], [-1.5, -1.25], [-1.05, -2.1],
     [-0.45, -2.8], [0.3, -2.85],
 ])  # fmt: skip
-_EAR_FREE = np.array([0.15, 0, 0, 0, 0, 0.0, 0.1, 0.38, 0.76, 0.96, 1, 1, 1, 1, 1, 1, 0.9, 0.5])
+_EAR_FREE = np.array([0.1, 0, 0, 0, 0, 0.02, 0.14, 0.42, 0.78, 0.96, 1, 1, 1, 1, 1, 0.96, 0.76, 0.36])
 _EAR_ORIGIN = np.array([6.75, -1.55, -0.7])
 
 
@@ -216,11 +216,11 @@ def ear_rings(root: Array) -> list[Array]:
     rows = [  # scale toward the concha where free, where attached; height over the ear's plane: free, attached
         (0.88, 0.95, -0.12, 0.02),
         (1.00, 0.90, 0.12, 0.04),
-        (0.99, 0.86, 0.34 * (0.35 + 0.65 * top), 0.06 + 0.06 * tragus),
-        (0.90, 0.80, 0.38 * top + 0.1, 0.08 + 0.18 * tragus),
-        (0.79, 0.73, 0.05, 0.08 + 0.34 * tragus),
-        (0.64, 0.62, 0.36 * top + 0.05, 0.06 + 0.42 * tragus),
-        (0.50, 0.50, 0.10 * top + 0.1, -0.02 + 0.2 * tragus),
+        (0.99, 0.86, 0.46 * (0.3 + 0.7 * top), 0.06 + 0.06 * tragus),
+        (0.90, 0.80, 0.46 * top + 0.06, 0.08 + 0.18 * tragus),
+        (0.79, 0.73 - 0.06 * tragus, -0.12, 0.08 + 0.4 * tragus),
+        (0.64, 0.62 - 0.12 * tragus, 0.5 * top + 0.05, 0.06 + 0.5 * tragus),
+        (0.50, 0.50 - 0.1 * tragus, 0.10 * top + 0.1, -0.04 + 0.12 * tragus),
         (0.36, 0.36, -0.45, -0.35),
         (0.16, 0.16, -0.62, -0.6),
     ]
@@ -230,11 +230,11 @@ def ear_rings(root: Array) -> list[Array]:
         flat = center + (_EAR_OUTLINE - center) * size[:, None]
         sunk = ramp_down(size)
         slope = 0.45 * np.maximum(_EAR_OUTLINE[:, 0] - flat[:, 0], 0)
-        out = free * height + (1 - free) * (front + (np.clip(attached, -0.6, 0.8) - slope) * sunk)
+        out = free * height + (1 - free) * (front + (np.clip(attached, -1.5, 1.5) - slope) * sunk)
         rings.append(_EAR_ORIGIN + flat @ frame[:2] + out[:, None] * frame[2])
     return rings
 
 
 def ramp_down(size: Array) -> Array:
     """How much of the head's own relief the ear's front follows: all at its border, none in the concha."""
-    return np.asarray(np.clip((size - 0.4) / 0.4, 0, 1))
+    return np.asarray(np.clip((size - 0.38) / 0.16, 0, 1))

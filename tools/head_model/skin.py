@@ -103,7 +103,7 @@ def _soften_ears(mesh: Mesh) -> None:
     laplacian = uniform_laplacian(mesh.faces, len(mesh.vertices))
     a = mesh.attributes
     part = ((a["ear_ring"] > -0.6) | (a["nostril_ring"] > 1.4))[:, None]
-    for _ in range(2):
+    for _ in range(3):
         mesh.vertices = np.where(part, mesh.vertices + 0.35 * (laplacian @ mesh.vertices), mesh.vertices)
 
 
