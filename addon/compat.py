@@ -139,6 +139,14 @@ def sequencer_strips(scene: bpy.types.Scene, create: bool = False) -> Any:
     return editor.strips if hasattr(editor, "strips") else editor.sequences
 
 
+def all_strips(scene: bpy.types.Scene) -> Any:
+    """Every strip of a scene's sequencer, those inside meta strips too."""
+    editor = scene.sequence_editor
+    if editor is None:
+        return ()
+    return editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all
+
+
 def _first(strip: Any, names: tuple[str, str]) -> float:
     """Value of the newer of two names of one property (the older is deprecated where both exist)."""
     return float(getattr(strip, names[0] if hasattr(strip, names[0]) else names[1]))

@@ -17,6 +17,7 @@ from ..core.client import Result, Rig
 from ..core.findings import FindingKind
 from ..core.given import Given, check_free, collect
 from ..core.keys import Choice, KeyState, classify, decide
+from ..core.library import Library
 from ..core.render import render
 from ..core.request import RequestValues, request_values
 from ..core.takes import Settings
@@ -263,45 +264,53 @@ def receive(shot: Shot, order: Order, result: Result) -> list[str]:
     """
     recording = recording_of(shot)
     frames = recording.clock.frame_span(order.span)
-    reading = read(shot, order.options, frames, recording)
-    library = reading.books.library
-    if order.takes:
-        library.update_result(order.takes, result.message, result.arrays, order.parts, order.span, order.given)
-        shown = reading.books.notes.shown if reading.books.notes.shown in order.takes else order.takes[0]
-    else:
-        settings = order.options.settings
-        ids = library.add_result(result.message, result.arrays, order.parts, order.span, order.given, settings)
-        shown = ids[0]
-    library.show(shown, order.parts, order.span)
-    reading.books.notes.shown = shown
-    _write(shot, reading, recording, order.parts, frames, order.options)
+    with state.changing(shot.record) as library:
+        reading = read(shot, order.options, frames, recording)
+        notes = reading.books.notes
+        shown = _store(library, order, result, notes.shown)
+        library.show(shown, order.parts, order.span)
+        notes.shown = shown
+        notes.stale = [take for take in library.takes if library.stale(take, reading.given, recording.clock)]
+        _write(shot, reading, recording, order.parts, frames, order.options)
     return [*order.notices, *reached_limits(shot)]
 
 
+def _store(library: Library, order: Order, result: Result, shown: int) -> int:
+    """Put a result into the library; returns the take to show."""
+    if order.takes:
+        library.update_result(order.takes, result.message, result.arrays, order.parts, order.span, order.given)
+        return shown if shown in order.takes else order.takes[0]
+    settings = order.options.settings
+    return library.add_result(result.message, result.arrays, order.parts, order.span, order.given, settings)[0]
+
+
 def show_take(shot: Shot, take: int, options: Options) -> None:
-    """Let a take play in its parts and range.
+    """Let a take play in its parts and range, bent through the present keys if it was made with others.
 
     Raises:
         InputError: There is no such take.
     """
     recording = recording_of(shot)
-    span = state.load_library(shot.record).take(take).span
-    frames = recording.clock.frame_span(span)
-    reading = read(shot, options, frames, recording)
-    library = reading.books.library
-    library.show(take)
-    reading.books.notes.shown = take
-    _write(shot, reading, recording, library.take(take).parts, frames, options)
+    with state.changing(shot.record) as library:
+        frames = recording.clock.frame_span(library.take(take).span)
+        reading = read(shot, options, frames, recording)
+        library.show(take)
+        notes = reading.books.notes
+        notes.shown = take
+        notes.stale = [other for other in notes.stale if other != take and other in library.takes]
+        notes.stale += [take] * library.stale(take, reading.given, recording.clock)
+        _write(shot, reading, recording, library.take(take).parts, frames, options)
 
 
 def show_original(shot: Shot) -> None:
     """Take 0: our keys go, the animator's stand as they did."""
     recording = recording_of(shot)
-    reading = read(shot, Options(), recording.clock.frame_span(_whole(recording)), recording)
-    reading.books.library.comp.clear()
-    reading.books.notes.shown = 0
-    clear_plans(reading.snapshot, reading.keys, reading.books)
-    save(shot, reading.books)
+    with state.changing(shot.record) as library:
+        reading = read(shot, Options(), recording.clock.frame_span(_whole(recording)), recording)
+        library.comp.clear()
+        reading.books.notes.shown = 0
+        clear_plans(reading.snapshot, reading.keys, reading.books)
+        save(shot, reading.books)
 
 
 def _write(

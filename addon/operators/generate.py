@@ -18,7 +18,6 @@ from .common import (
     Context,
     Outcome,
     current_shot,
-    library_in,
     record_in,
     refuse,
     reporting,
@@ -147,11 +146,7 @@ def write_result(scene: bpy.types.Scene, job: Job) -> list[str]:
     record = next((record for record in scene.retake.heads if record.uid == job.order.head_uid), None)
     if record is None or record.head is None or job.result is None:
         raise RetakeError("The head that the takes were for is no longer in the scene.")
-    try:
-        sentences = direct.receive(open_shot(scene, record.head), job.order, job.result)
-    except BaseException:
-        state.forget_decoded(record)
-        raise
+    sentences = direct.receive(open_shot(scene, record.head), job.order, job.result)
     session.sentence = "Done"
     return sentences
 
@@ -266,10 +261,11 @@ class RETAKE_OT_start_backend(bpy.types.Operator):
         return reporting(self, work)
 
 
-def shown_take(context: Context) -> int:
-    """Number of the take shown last, 0 for the original."""
+def shown_and_stale(context: Context) -> tuple[int, list[int]]:
+    """Number of the take shown last, 0 for the original, and the takes whose keys had changed by then."""
     record = record_in(context)
-    return 0 if record is None or library_in(context) is None else state.load_notes(record).shown
+    notes = state.Notes() if record is None else state.load_notes(record)
+    return notes.shown, notes.stale
 
 
 CLASSES = (

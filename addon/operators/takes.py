@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import bpy
 
-from ...backend.errors import InputError
 from ..core.library import Library
 from ..scene import state
 from ..scene.shot import Shot, recording_of
@@ -29,14 +28,9 @@ class TakeOperator:
 
 def change_library(shot: Shot, change: Callable[[Library], object]) -> None:
     """Change the takes of a shot and store them; a change that fails leaves them as they were."""
-    record = shot.record
-    library = state.load_library(record)
-    try:
+    with state.changing(shot.record) as library:
         change(library)
-    except InputError:
-        state.forget_decoded(record)
-        raise
-    state.save_library(record, library)
+        state.save_library(shot.record, library)
 
 
 class RETAKE_OT_show_take(TakeOperator, bpy.types.Operator):

@@ -99,7 +99,7 @@ def add_strip(scene: bpy.types.Scene, path: Path, frame: int, mark: str) -> Any:
 
 def find_strip(scene: bpy.types.Scene, mark: str) -> Any | None:
     """The strip that carries a mark, None where it was deleted or never made."""
-    return next((strip for strip in compat.sequencer_strips(scene) if strip.get(STRIP_MARK) == mark), None)
+    return next((strip for strip in compat.all_strips(scene) if strip.get(STRIP_MARK) == mark), None)
 
 
 def strip_path(strip: Any) -> Path:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import bpy
@@ -49,6 +51,7 @@ class Notes:
         clock: (fps, start_frame) of the last write; None before it.
         made_actions: Roles ("key", "rig") whose action Retake made, with the name it gave.
         shown: Id of the take shown last, 0 for the original.
+        stale: Ids of takes whose keys had changed when last looked at.
         locked: (start, end) of spans that the animator locked, s of audio time.
     """
 
@@ -56,6 +59,7 @@ class Notes:
     clock: tuple[float, float] | None = None
     made_actions: dict[str, str] = dataclasses.field(default_factory=dict)
     shown: int = 0
+    stale: list[int] = dataclasses.field(default_factory=list)
     locked: list[tuple[float, float]] = dataclasses.field(default_factory=list)
 
 
@@ -85,11 +89,9 @@ def load_library(record: RETAKE_PG_head) -> Library:
         StoredTakesError: What is stored is damaged or of a newer Retake.
     """
     data = bytes(record.library)
-    if not data:
-        return Library()
     known = _decoded.get(record.uid)
     if known is None or known[0] != data:
-        known = (data, library_from_bytes(data))
+        known = (data, library_from_bytes(data) if data else Library())
         _decoded[record.uid] = known
     _remember(record.uid, known[1])
     return known[1]
@@ -103,9 +105,14 @@ def save_library(record: RETAKE_PG_head, library: Library) -> None:
     _remember(record.uid, library)
 
 
-def forget_decoded(record: RETAKE_PG_head) -> None:
-    """Drop the decoded library, e.g. after a change to it failed half-way."""
-    _decoded.pop(record.uid, None)
+@contextmanager
+def changing(record: RETAKE_PG_head) -> Iterator[Library]:
+    """The library of a record, to be changed: if anything fails, the next reader finds what is stored."""
+    try:
+        yield load_library(record)
+    except BaseException:
+        _decoded.pop(record.uid, None)
+        raise
 
 
 def load_ledger(record: RETAKE_PG_head) -> Ledger:

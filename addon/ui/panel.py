@@ -7,7 +7,7 @@ import bpy
 
 from ...backend.protocol import PARTS
 from ..operators.common import library_in, why_no_generation, why_no_head, why_no_takes
-from ..operators.generate import shown_take
+from ..operators.generate import shown_and_stale
 from ..operators.session import session
 
 
@@ -53,12 +53,14 @@ def _draw_takes(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     library = library_in(context)
     if library is None or not library.takes:
         return
-    shown, box = shown_take(context), layout.box()
+    shown, stale = shown_and_stale(context)
+    box = layout.box()
     box.operator("retake.show_original", text="Original", depress=shown == 0)
     for take in library.takes.values():
         row = box.row(align=True)
         parts = "" if len(take.parts) == len(PARTS) else f" ({', '.join(take.parts)})"
-        row.operator("retake.show_take", text=f"{take.name}{parts}", depress=take.id == shown).take = take.id
+        mark = " (keys changed)" if take.id in stale else ""
+        row.operator("retake.show_take", text=f"{take.name}{parts}{mark}", depress=take.id == shown).take = take.id
         pin = row.operator("retake.pin_take", text="", icon="PINNED" if take.pinned else "UNPINNED")
         pin.take, pin.pinned = take.id, not take.pinned
         row.operator("retake.delete_take", text="", icon="TRASH").take = take.id
