@@ -14,6 +14,7 @@ from .settling import speech_closures
 FACE_CHANNELS = tuple(CHANNEL_NAMES.index(name) for name in CONTROL_NAMES)
 _STREAM = 0
 _REACH = 4.5  # frames, 0.15 s
+_HORIZON = 22.0  # frames: beyond 0.75 s a key changes nothing
 
 
 class FacePipeline(MotionPipeline):
@@ -21,7 +22,9 @@ class FacePipeline(MotionPipeline):
 
     def __init__(self, models: Models) -> None:
         columns = list(FACE_CHANNELS)
-        super().__init__(models.face, models.motion_mean[columns], models.motion_sd[columns], columns, _STREAM, _REACH)
+        super().__init__(
+            models.face, models.motion_mean[columns], models.motion_sd[columns], columns, _STREAM, _REACH, _HORIZON
+        )
 
     def fixed(self, predicted: NDArray[np.float32], keyframe_mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Lip closures of speech stay closed beside a key."""

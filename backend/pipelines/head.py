@@ -10,6 +10,7 @@ from .motion import MotionPipeline
 HEAD_CHANNELS = tuple(CHANNEL_NAMES.index(name) for name in HEAD_ROTATION)
 _STREAM = 1
 _REACH = 15.0  # frames, 0.5 s: a head is slower than a face
+_HORIZON = 22.0  # frames: beyond 0.75 s a key changes nothing
 
 
 class HeadPipeline(MotionPipeline):
@@ -17,4 +18,6 @@ class HeadPipeline(MotionPipeline):
 
     def __init__(self, models: Models) -> None:
         columns = list(HEAD_CHANNELS)
-        super().__init__(models.head, models.motion_mean[columns], models.motion_sd[columns], columns, _STREAM, _REACH)
+        super().__init__(
+            models.head, models.motion_mean[columns], models.motion_sd[columns], columns, _STREAM, _REACH, _HORIZON
+        )

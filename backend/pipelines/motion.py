@@ -18,7 +18,7 @@ from ..diffusion.noise import take_noise
 from ..diffusion.samplers import SAMPLERS, sample_motion
 from ..models.unet import ConditionedUNet
 from .given import GivenValues
-from .settling import settle
+from .settling import influence, settle
 from .windows import Window, windows_for
 
 _BATCH = 8  # windows x takes computed at once: enough to keep the cores busy, about 100 MB
@@ -55,7 +55,14 @@ class MotionPipeline:
     """Samples the motion of one network's channels; stateless, so one serves any number of requests."""
 
     def __init__(
-        self, network: ConditionedUNet, mean: Tensor, sd: Tensor, columns: Sequence[int], stream: int, reach: float
+        self,
+        network: ConditionedUNet,
+        mean: Tensor,
+        sd: Tensor,
+        columns: Sequence[int],
+        stream: int,
+        reach: float,
+        horizon: float,
     ) -> None:
         """Bind a network.
 
@@ -66,6 +73,7 @@ class MotionPipeline:
             columns: Channel index of each of the C dimensions.
             stream: Which noise of a take it uses.
             reach: Frames over which what the network misses of a given value fades out.
+            horizon: Frames within which given values have a say; infinite where the network itself looks no farther.
         """
         self.network = network
         self.columns = tuple(columns)
@@ -73,6 +81,7 @@ class MotionPipeline:
         self._sd = sd
         self._stream = stream
         self._reach = reach
+        self._horizon = horizon
 
     def jobs(self, frame_count: int, start: int, stop: int, takes: int) -> int:
         """Count windows x takes of a request, the unit of `on_step`'s count."""
@@ -143,23 +152,32 @@ class MotionPipeline:
         mask = torch.from_numpy(np.stack([one[1] for one in dense]))
         normalised = ((values - self._mean) / self._sd).clamp(-_LARGEST_GIVEN, _LARGEST_GIVEN)
         audio = torch.stack([features.span(*span) for span in spans])
-        denoise = GuidedDenoiser(self.network, audio, style.expand(len(batch), -1), mask, options.guidance_scale)
-        with torch.inference_mode():
+
+        def predict(keyframe_mask: Tensor, count: Callable[[int], None]) -> Tensor:
+            """Sample with some of the given values and return the last prediction, in the channels' units."""
+            style_rows = style.expand(len(batch), -1)
             sampled = sample_motion(
-                denoise,
+                GuidedDenoiser(self.network, audio, style_rows, keyframe_mask, options.guidance_scale),
                 lambda step: self._noise(batch, step),
                 normalised,
-                mask,
+                keyframe_mask,
                 takes_mask=self.network.config.takes_mask,
                 sampler=SAMPLERS[options.scheduler],
                 num_inference_steps=options.num_inference_steps,
-                on_step=lambda: on_step(len(batch)),
+                on_step=lambda: count(len(batch)),
             )
-        predicted = (sampled.raw * self._sd + self._mean).numpy()
-        if not mask.any():
-            return predicted, predicted
-        fixed = self.fixed(predicted, mask.numpy())
-        return predicted, settle(predicted, values.numpy(), mask.numpy(), self._reach, fixed)
+            return sampled.raw * self._sd + self._mean
+
+        with torch.inference_mode():
+            predicted = predict(mask, on_step).numpy()
+            flags = mask.numpy()
+            say = influence(flags, self._horizon)
+            if not flags.any():
+                return predicted, predicted
+            if say.min() < 1.0:
+                free = predict(torch.zeros_like(mask), lambda windows: on_step(0)).numpy()
+                predicted = free + say * (predicted - free)
+        return predicted, settle(predicted, values.numpy(), flags, self._reach, self.fixed(predicted, flags))
 
     def fixed(self, predicted: NDArray[np.float32], keyframe_mask: NDArray[np.bool_]) -> NDArray[np.bool_] | None:
         """Where settling onto given values must leave the prediction alone, (B, N, C); None: nowhere."""

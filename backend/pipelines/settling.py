@@ -56,6 +56,28 @@ def settle(raw: Motion, keyframe_values: Motion, keyframe_mask: Flags, reach: fl
     return np.where(anchors, clean, raw + bend).astype(np.float32)
 
 
+def influence(keyframe_mask: Flags, horizon: float) -> Motion:
+    """How far frames follow the motion that knows the given values, the rest being the one that knows none.
+
+    A change of a key must leave the rest of a take where it was, also where the network looks farther than that.
+
+    Args:
+        keyframe_mask: (B, N, C) bool, True = given.
+        horizon: Frames from a given value, of any channel, beyond which it has no say.
+
+    Returns:
+        (B, N, 1) float32: 1 up to half the horizon, falling smoothly to 0 at it; 0 where nothing is given.
+    """
+    B, N, _ = keyframe_mask.shape
+    if not np.isfinite(horizon):
+        return np.ones((B, N, 1), np.float32)
+    frames, is_given = np.arange(N), keyframe_mask.any(axis=-1)
+    before = np.maximum.accumulate(np.where(is_given, frames, -4 * N), axis=1)
+    after = np.minimum.accumulate(np.where(is_given, frames, 4 * N)[:, ::-1], axis=1)[:, ::-1]
+    distance = np.minimum(frames - before, after - frames)
+    return _fade(2.0 * distance / horizon - 1.0)[:, :, None]
+
+
 def speech_closures(raw: Motion, keyframe_mask: Flags) -> Flags:
     """Frames and channels that hold a lip closure of speech (p b m), which bending onto a key must not open.
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retake.backend.pipelines.settling import settle, speech_closures
+from retake.backend.pipelines.settling import influence, settle, speech_closures
 from retake.backend.protocol import CONTROL_NAMES
 
 JAW, CLOSE, SMILE = (CONTROL_NAMES.index(name) for name in ("jawOpen", "mouthClose", "mouthSmileLeft"))
@@ -70,6 +70,19 @@ def test_fixed_frames_stay_and_nothing_reaches_past_them() -> None:
     settled = settle(raw, *given_at((30, 0, 2.0)), REACH, fixed)
     np.testing.assert_array_equal(settled[:, 33:, 0], raw[:, 33:, 0])
     assert np.abs(settled[:, 31, 0] - raw[:, 31, 0]).min() > 0.5
+
+
+def test_influence_ends_at_the_horizon() -> None:
+    mask = np.zeros((2, 60, 3), np.bool_)
+    mask[0, 30, 1] = True
+    say = influence(mask, 20.0)
+    assert say.shape == (2, 60, 1)
+    assert (say[0, 20:41] == 1.0).all()
+    assert (say[0, :11] == 0.0).all()
+    assert (say[0, 50:] == 0.0).all()
+    assert (np.diff(say[0, 10:21, 0]) > 0).all()
+    assert (say[1] == 0.0).all()
+    assert (influence(mask, np.inf) == 1.0).all()
 
 
 class TestClosures:
