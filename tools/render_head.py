@@ -16,7 +16,7 @@ from mathutils import Vector
 
 from . import blender_render as look
 
-HEAD_TILE = (0.212, 0.285)  # width and height of a tile, metres: the whole head
+HEAD_TILE = (0.236, 0.285)  # width and height of a tile, metres: the whole head
 FACE_TILE = (0.148, 0.176)  # the face alone
 LABEL = 0.015  # height of the strip for the name
 THREE_QUARTER = 34.0
@@ -95,7 +95,7 @@ class Sheet:
         turned = vertices @ np.array([[cos, 0, -sin], [0, 1, 0], [sin, 0, cos]])
         width, height = self.tile
         whole = self.tile == HEAD_TILE
-        turned[:, 0] -= (0.015 if whole else 0.055) * sin
+        turned[:, 0] -= (0.006 if whole else 0.055) * sin
         turned[:, 1] += 0.012 if whole else 0.042
         low = np.array([-width / 2 + 0.001, -height / 2 + LABEL, -1.0])
         return np.clip(turned, low, [width / 2 - 0.001, height / 2 - 0.001, 1.0])
@@ -144,7 +144,7 @@ COMBINATIONS: dict[str, dict[str, float]] = {
     "Oo": {"jawOpen": 0.16, "mouthPucker": 0.65, "mouthFunnel": 0.35},
     "Ah": {"jawOpen": 0.6, "mouthLowerDown": 0.25, "mouthUpperUp": 0.1},
     "Ee": {"jawOpen": 0.12, "mouthStretch": 0.35, "mouthSmile": 0.3, "mouthUpperUp": 0.3, "mouthLowerDown": 0.45},
-    "Th": {"jawOpen": 0.2, "tongueOut": 0.45, "mouthUpperUp": 0.15, "mouthLowerDown": 0.2},
+    "Th": {"jawOpen": 0.2, "tongueOut": 0.5, "mouthUpperUp": 0.15, "mouthLowerDown": 0.2},
     "Sh": {"jawOpen": 0.1, "mouthFunnel": 0.75, "mouthPucker": 0.15},
     "L": {"jawOpen": 0.3, "tongueOut": 0.2, "mouthLowerDown": 0.2, "mouthUpperUp": 0.15},
     "smile + M": {"mouthSmile": 0.8, "mouthPress": 0.4, "cheekSquint": 0.4},

@@ -63,7 +63,8 @@ def _darken_inside(part: Part, colors: Array) -> Array:
     """Deeper in the mouth less light falls: teeth, gums and tongue darken toward the throat."""
     if part.motion not in {"skull", "jaw", "tongue"} or part.materials[0] in {"glint", "lid_rim"}:
         return colors
-    light = 0.25 + 0.75 * np.clip((part.vertices[:, 2] - 4.8) / 3.6, 0, 1)
+    least = 0.55 if part.motion == "tongue" else 0.25  # the tongue comes out
+    light = least + (1 - least) * np.clip((part.vertices[:, 2] - 4.8) / 3.6, 0, 1)
     return colors * light[:, None]
 
 

@@ -143,7 +143,7 @@ def tongue_motion(part: Part, name: str) -> Array:
     if name != "tongueOut":
         return along * jaw_motion(part, name)
     t = ramp(part.vertices[:, 2], 2.6, 7.6)
-    lift = 1.25 * ramp(t, 0.1, 0.7) - 0.95 * ramp(t, 0.74, 1.0)
+    lift = 0.3 * ramp(t, 0.1, 0.5) + 0.3 * ramp(t, 0.6, 1.0)
     return np.stack([-0.12 * part.vertices[:, 0] * t, lift, 4.5 * t**1.4], axis=1)
 
 

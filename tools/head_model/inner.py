@@ -189,7 +189,7 @@ def tongue() -> Part:
     for t in steps:
         taper = np.sqrt(max(1 - max(t - 0.62, 0) ** 2 / 0.1521, 0.03))
         wide, thick = 2.0 * (0.75 + 0.25 * np.sin(np.pi * t)) * taper, 0.55 * (1.1 - 0.35 * t) * taper
-        center = np.array([0.0, -8.45 + 0.78 * np.sin(np.pi * min(t + 0.12, 1) * 0.64), 2.6 + 5.15 * t])
+        center = np.array([0.0, -8.45 + 0.78 * np.sin(np.pi * min(t + 0.12, 1) * 0.64) + 0.3 * t * t, 2.6 + 5.15 * t])
         x = wide * np.cos(turn)
         groove = -0.13 * np.exp(-((x / 0.35) ** 2)) * (np.sin(turn) > 0) * taper
         rings.append(center + np.stack([x, thick * np.sin(turn) + groove, np.zeros(14)], axis=1))
