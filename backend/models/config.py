@@ -33,3 +33,4 @@ class DenoiserConfig:
     time_dim: int = 64  # width of the timestep embedding
     skip_connections: bool = True  # concatenate each level's encoder output into the decoder
     takes_mask: bool = True  # one guidance flag a channel beside the motion (Algorithm 1)
+    given_reach: int = 0  # frames that the skip of the given values reaches on each side; 0: there is none

@@ -13,7 +13,7 @@ from dataclasses import replace
 from .config import DenoiserConfig
 from .unet import ConditionedUNet
 
-DEFAULT_FACE = DenoiserConfig(motion_dim=52)
+DEFAULT_FACE = DenoiserConfig(motion_dim=52, widths=(96, 128, 160), given_reach=16)
 
 
 class FaceDenoiser(ConditionedUNet):

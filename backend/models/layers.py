@@ -96,6 +96,36 @@ class ConditionedBlock(nn.Module):
         return conditioned
 
 
+class GivenSkip(nn.Module):
+    """Outermost skip connection: brings the given values to the output, and a learned share of each to its neighbours.
+
+    What the network misses at the given values is spread by a kernel a channel, 1 at the value and falling with the
+    distance: normalised convolution (Knutsson and Westin 1993), so that close values do not add up. The paper gives
+    skip connections to the head "to aid the model in reproducing the ground truth signals" (Sec. 3.2); with values on
+    single channels and frames, the narrow latent would otherwise have to carry all of them.
+    """
+
+    _gain = 20.0  # lets the kernel learn as fast as the weights around it
+
+    def __init__(self, channels: int, reach: int) -> None:
+        super().__init__()
+        decay = torch.linspace(4.0, -2.0, reach) / self._gain
+        self.decay = nn.Parameter(decay.repeat(channels, 1))  # share kept from frame to frame, before the sigmoid
+
+    def kernel(self) -> Tensor:
+        """Kernel (C, 1, 2 reach + 1), symmetric, 1 in the middle, falling outwards."""
+        side = torch.sigmoid(self._gain * self.decay).cumprod(dim=1)
+        return torch.cat([side.flip(1), torch.ones_like(side[:, :1]), side], dim=1)[:, None]
+
+    def forward(self, predicted: Tensor, given: Tensor, flags: Tensor) -> Tensor:
+        """Bend a prediction (B, C, N) towards the given values (B, C, N), where the flags (B, C, N) are 1."""
+        kernel, channels = self.kernel(), flags.shape[1]
+        padding = kernel.shape[-1] // 2
+        weight = functional.conv1d(flags, kernel, padding=padding, groups=channels).clamp(min=1.0)
+        missed = flags * (given - predicted)
+        return predicted + functional.conv1d(missed, kernel, padding=padding, groups=channels) / weight
+
+
 class ResidualBlock(nn.Module):
     """Dilated residual block with batch normalisation, for the audio encoder."""
 

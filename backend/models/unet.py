@@ -3,7 +3,8 @@
 
 Deviations from the paper: the style vector enters every block instead of only the last one, the timestep modulates
 every block and gates the noisy motion (early steps carry no motion, and its noise would drown the audio), and a
-guidance flag *a channel* (Sec. 3.2 has one a frame) is concatenated to the given values, of the face as well.
+guidance flag *a channel* (Sec. 3.2 has one a frame) is concatenated to the given values, of the face as well. The
+outermost skip connection is `GivenSkip`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from torch.nn import functional
 
 from ..errors import ShapeError
 from .config import DenoiserConfig
-from .layers import ConditionedBlock, TimestepEmbedding
+from .layers import ConditionedBlock, GivenSkip, TimestepEmbedding
 
 
 class ConditionedUNet(nn.Module):
@@ -47,6 +48,7 @@ class ConditionedUNet(nn.Module):
         )
         self.up = nn.ModuleList(self._level(width, modulation_dim) for width in config.widths[:-1])
         self.motion_decoder = nn.Conv1d(config.widths[0], config.motion_dim, 1)
+        self.given_skip = GivenSkip(config.motion_dim, config.given_reach) if config.given_reach else None
 
     def _level(self, width: int, modulation_dim: int) -> nn.ModuleList:
         """Blocks of one level, on one of its two sides."""
@@ -80,8 +82,11 @@ class ConditionedUNet(nn.Module):
         modulation = torch.cat([embedding, style], dim=-1)
         hidden = functional.pad(self._embed(sample, embedding, keyframe_mask), padding)
         hidden = self._decode(*self._encode(hidden, modulation, audio), modulation, audio)
-        predicted: Tensor = self.motion_decoder(hidden)[:, :, :N].transpose(1, 2)
-        return predicted
+        predicted: Tensor = self.motion_decoder(hidden)[:, :, :N]
+        if self.given_skip is not None:
+            flags = keyframe_mask.to(sample.dtype).transpose(1, 2)
+            predicted = self.given_skip(predicted, sample.transpose(1, 2), flags)
+        return predicted.transpose(1, 2)
 
     def _embed(self, sample: Tensor, embedding: Tensor, keyframe_mask: Tensor) -> Tensor:
         """Project the motion to (B, W, N), with the timestep and the given values.

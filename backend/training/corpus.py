@@ -53,13 +53,14 @@ def make_corpus(out: Path, hours: float, seed: int = 0, text: Path = SENTENCES) 
     rows = [json.loads(line) for line in index.read_text().splitlines()] if index.exists() else []
     made = sum(row["seconds"] for row in rows)
     last = max((int(Path(row["file"]).stem.rsplit("_", 1)[1]) for row in rows), default=-1)
-    with index.open("a", encoding="utf-8") as file, tqdm(total=hours * 3600, initial=made, unit="s") as bar:
+    bar = tqdm(total=round(hours * 3600), initial=min(round(made), round(hours * 3600)), unit="s")
+    with index.open("a", encoding="utf-8") as file, bar:
         for number, voice, sentence, utterance in _utterances(voices, read_sentences(text), seed, last + 1):
             row = _store(out, number, voice, sentence, utterance)
             file.write(json.dumps(row) + "\n")
             file.flush()
             made += row["seconds"]
-            bar.update(row["seconds"])
+            bar.update(min(round(made), bar.total) - bar.n)
             rows.append(row)
             if made >= hours * 3600:
                 break

@@ -24,7 +24,7 @@ from .keyframes import KeyframeSampler
 from .loop import Evaluate, LoopConfig, train
 from .takes import Takes
 
-_FEATURE_NOISE = 0.1  # in standard deviations of a feature: training clips are heard better than new ones
+_FEATURE_NOISE = 0.3  # in standard deviations of a feature: training clips are heard better than new ones
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def encode_cache(cache: Cache, encoder: AudioEncoder, seed: int) -> NDArray[np.f
                 segment.start * FRAMES_PER_MOTION_FRAME, (segment.start + segment.frames) * FRAMES_PER_MOTION_FRAME
             )
             mel = torch.from_numpy(cache.mel[rows].astype(np.float32))[None]
-            encoded = encoder(mask_features(mel, generator, bands=6, frames=6))[0]
+            encoded = encoder(mask_features(mel, generator, bands=10, frames=10))[0]
             features[segment.start : segment.start + segment.frames] = encoded.numpy()
     return features
 

@@ -51,10 +51,14 @@ class Recipe:
     takes: int = 2  # of each copy
     seed: int = 0
     encoder: LoopConfig = field(
-        default_factory=lambda: LoopConfig(6000, learning_rate=2e-3, evaluate_every=300, bfloat16=True)
+        default_factory=lambda: LoopConfig(5200, learning_rate=2e-3, evaluate_every=300, bfloat16=True)
     )
-    face: LoopConfig = field(default_factory=lambda: LoopConfig(6000, evaluate_every=500, average=0.997))
-    head: LoopConfig = field(default_factory=lambda: LoopConfig(3000, evaluate_every=500, average=0.997))
+    face: LoopConfig = field(
+        default_factory=lambda: LoopConfig(3000, learning_rate=1.5e-3, evaluate_every=500, average=0.997)
+    )
+    head: LoopConfig = field(
+        default_factory=lambda: LoopConfig(1500, learning_rate=1.5e-3, evaluate_every=500, average=0.997)
+    )
     checkpoint: Path = DEFAULT_CHECKPOINT
 
     def shortened(self, iterations: dict[str, int | None]) -> Recipe:
@@ -108,7 +112,7 @@ def face_stage(recipe: Recipe) -> StyledDenoiser:
     prepared = prepare(recipe)
     network = StyledDenoiser(FaceDenoiser(), len(STYLE_NAMES))
     judge = FaceJudge(prepared.judged, LipRig.of_head(), prepared.normalisation(_FACE_CHANNELS))
-    training = DenoiserTraining(_FACE_CHANNELS, crop=64, batch=64)
+    training = DenoiserTraining(_FACE_CHANNELS, crop=96, batch=24)
     keyframes = KeyframeSampler(CHANNEL_NAMES[_FACE_CHANNELS], together=False)
     return train_denoiser(network, prepared.data, training, keyframes, recipe.run / "face", recipe.face, judge)
 

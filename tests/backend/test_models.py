@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from retake.backend.models import (
     load_checkpoint,
     save_checkpoint,
 )
+from retake.backend.models.layers import GivenSkip
 from retake.backend.models.phones import PHONES, VOWELS, phone_name
 
 SMALL_FACE = DenoiserConfig(motion_dim=5, feature_dim=6, style_dim=4, widths=(8, 12), time_dim=8)
@@ -33,12 +35,16 @@ def inputs(config: DenoiserConfig, B: int = 2, N: int = 21) -> tuple[torch.Tenso
     return sample, torch.tensor([3, 400][:B]), audio, style, mask
 
 
-def stirred(network: torch.nn.Module) -> torch.nn.Module:
+Network = TypeVar("Network", bound=torch.nn.Module)
+
+
+def stirred(network: Network) -> Network:
     """Give every weight a value, those that start at zero too."""
     generator = torch.Generator().manual_seed(2)
     for parameter in network.parameters():
         parameter.data += 0.1 * torch.randn(parameter.shape, generator=generator)
-    return network.eval()
+    network.eval()
+    return network
 
 
 @pytest.mark.parametrize(("kind", "config"), [(FaceDenoiser, SMALL_FACE), (HeadDenoiser, SMALL_HEAD)])
@@ -76,6 +82,25 @@ def test_a_frame_depends_on_its_neighbourhood_only() -> None:
     assert difference[:, 120].max() > 1e-3
     assert difference[:, :60].max() == 0
     assert difference[:, 180:].max() == 0
+
+
+def test_given_values_reach_the_output_and_fade() -> None:
+    skip = GivenSkip(2, reach=8)
+    predicted, given, flags = torch.randn(1, 2, 40), torch.randn(1, 2, 40), torch.zeros(1, 2, 40)
+    flags[0, 1, 20] = 1.0
+    bent = skip(predicted, given, flags)
+    torch.testing.assert_close(bent[0, 0], predicted[0, 0])
+    torch.testing.assert_close(bent[0, 1, 20], given[0, 1, 20])
+    share = (bent - predicted)[0, 1] / (given - predicted)[0, 1, 20]
+    assert (share[20:29].diff() < 0).all()
+    assert share[:12].abs().max() == 0
+    torch.testing.assert_close(share[12:20].flip(0), share[21:29])
+
+
+def test_values_given_throughout_replace_the_prediction() -> None:
+    skip = GivenSkip(1, reach=4)
+    level = skip(torch.zeros(1, 1, 30), torch.full((1, 1, 30), 2.0), torch.ones(1, 1, 30))
+    torch.testing.assert_close(level, torch.full((1, 1, 30), 2.0))
 
 
 def test_wrong_shapes_are_named() -> None:
