@@ -18,6 +18,11 @@ def has_audio() -> bool:
     return bool(bpy.app.build_options.audaspace)
 
 
+def is_editable(datablock: bpy.types.ID) -> bool:
+    """Whether a datablock can be changed in this file: it is local, or a library override."""
+    return datablock.library is None
+
+
 # Actions
 
 

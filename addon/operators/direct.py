@@ -23,7 +23,7 @@ from ..core.request import RequestValues, request_values
 from ..core.takes import Settings
 from ..core.timing import Span
 from ..scene import audio, rig, state
-from ..scene.shot import Recording, Shot, default_parts, neck_is_animated, recording_of
+from ..scene.shot import Recording, Shot, default_parts, mixing_notices, neck_is_animated, recording_of
 from ..scene.snapshot import Snapshot, in_scene_frames, read_snapshot
 from ..scene.targets import selected_frames
 from ..scene.writer import Books, clear_plans, write_plans
@@ -248,7 +248,7 @@ def _notices(shot: Shot, options: Options, reading: Reading, parts: Sequence[str
     found += [f"Not written because of a {reason}: {', '.join(names)}." for reason, names in by_obstacle.items()]
     if options.parts is None and "head" not in parts and neck_is_animated(shot):
         found.append("The head is left out because its bones are animated already.")
-    return found
+    return found + mixing_notices(shot)
 
 
 def receive(shot: Shot, order: Order, result: Result) -> list[str]:

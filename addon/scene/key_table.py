@@ -68,14 +68,14 @@ def write_table(fcurve: Any, table: Table) -> None:
         points.foreach_set(name, np.ascontiguousarray(table[name]).ravel())
 
 
-def read_handles(fcurve: Any, table: Table) -> Table:
-    """A copy of a table with the handles as they stand in the curve now."""
-    current = table.copy()
-    for name in ("handle_left", "handle_right"):
-        column = np.empty(2 * len(table), np.float32)
-        fcurve.keyframe_points.foreach_get(name, column)
-        current[name] = column.reshape(-1, 2)
-    return current
+def read_handles(fcurve: Any) -> dict[str, NDArray[np.float32]]:
+    """Handles (K, 2) by side, "left" and "right", as they stand in the curve now."""
+    handles = {}
+    for side in ("left", "right"):
+        column = np.empty(2 * len(fcurve.keyframe_points), np.float32)
+        fcurve.keyframe_points.foreach_get(f"handle_{side}", column)
+        handles[side] = column.reshape(-1, 2)
+    return handles
 
 
 def write_handles(fcurve: Any, table: Table) -> None:

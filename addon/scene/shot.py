@@ -15,6 +15,7 @@ import numpy as np
 
 from ...backend.errors import AudioError, RigError
 from ...backend.protocol import PARTS
+from .. import compat
 from ..core.timing import AudioClock, Span
 from . import audio, state
 from .targets import NECK_BONE, Target, neck_targets, shape_key_targets
@@ -120,6 +121,8 @@ def open_shot(scene: bpy.types.Scene, head: bpy.types.Object | None) -> Shot:
     key = head.data.shape_keys if head.type == "MESH" else None
     if key is None:
         raise RigError(f"'{head.name}' has no shape keys.", "Choose a head with ARKit-named shape keys, or add ours.")
+    if not compat.is_editable(key):
+        raise RigError(f"The shape keys of '{head.name}' are linked from another file.", "Override or append the head.")
     armature = armature_of(head)
     targets = [*shape_key_targets(key), *(neck_targets(armature) if armature else [])]
     if not any(target.owner == key for target in targets):
@@ -151,7 +154,7 @@ def recording_of(shot: Shot) -> Recording:
 
 def _recording_without_strip(shot: Shot, record: state.RETAKE_PG_head) -> Recording:
     """The recording of a head in a Blender that can play none, or whose strip is gone."""
-    if audio.compat.has_audio():
+    if compat.has_audio():
         raise AudioError("The sound strip of the recording was deleted.", "Import the recording again.")
     path = Path(bpy.path.abspath(record.audio_path))
     seconds = audio.check_recording(path)
@@ -164,7 +167,7 @@ def neck_is_animated(shot: Shot) -> bool:
     """Whether the neck, or a bone named head, is animated by keys at more than one time."""
     if shot.armature is None:
         return False
-    curves = audio.compat.fcurves_of(shot.armature) or ()
+    curves = compat.fcurves_of(shot.armature) or ()
     prefixes = tuple(
         bone.path_from_id() + ".rotation" for bone in shot.armature.pose.bones if bone.name in ("neck", "head")
     )
@@ -177,6 +180,23 @@ def default_parts(shot: Shot) -> tuple[str, ...]:
     ours = any("head" in take.parts for take in library.takes.values())
     left_out = {"head"} if not ours and neck_is_animated(shot) else set()
     return tuple(part for part in shot.parts if part not in left_out)
+
+
+def mixing_notices(shot: Shot) -> list[str]:
+    """Sentences about owners whose action does not play as it stands, e.g. at half influence over NLA tracks."""
+    notices = []
+    for owner in {target.owner for target in shot.targets}:
+        data = owner.animation_data
+        if data is None or data.use_tweak_mode:
+            continue
+        if data.action_blend_type != "REPLACE" or data.action_influence < 1.0:
+            notices.append(
+                f"The action of '{owner.name}' is blended ({data.action_blend_type.lower()}, influence "
+                f"{data.action_influence:g}): what plays differs from the curves."
+            )
+        if any(track.is_solo for track in data.nla_tracks):
+            notices.append(f"An NLA track of '{owner.name}' plays solo: the action with the takes does not.")
+    return notices
 
 
 def lip_pairs(head: bpy.types.Object) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:

@@ -135,8 +135,11 @@ def _covers_all(old: Table, removed: BoolArray, windows: Sequence[Window]) -> bo
 
 def _promoted(old: Table, status: NDArray[np.uint8]) -> Table:
     """Keys of ours that the animator corrected become plain keyframes, as which they are given from now on."""
+    corrected = (status == KeyStatus.CORRECTED) & (old["type"] == GENERATED)
+    if not corrected.any():
+        return old
     table = old.copy()
-    table["type"][(status == KeyStatus.CORRECTED) & (table["type"] == GENERATED)] = 0
+    table["type"][corrected] = 0
     return table
 
 
@@ -229,19 +232,21 @@ def _keep_handles(fcurve: Any, edit: Edit) -> None:
 
 def _moved(fcurve: Any, edit: Edit, tolerance: float) -> BoolArray:
     """(K, 2) left and right handles that have to stay and are not where they were, by more than a tolerance."""
-    current = read_handles(fcurve, edit.table)
-    hold = (edit.hold_left, edit.hold_right)
-    far = [np.abs(current[f"handle_{side}"] - edit.table[f"handle_{side}"]).max(axis=1) > tolerance for side in SIDES]
-    return np.stack([held & off for held, off in zip(hold, far, strict=True)], axis=-1)
+    current = read_handles(fcurve)
+    columns = []
+    for side, hold in zip(SIDES, (edit.hold_left, edit.hold_right), strict=True):
+        rows = np.flatnonzero(hold)
+        off = np.abs(current[side][rows] - edit.table[f"handle_{side}"][rows]).max(axis=1, initial=0.0) > tolerance
+        columns.append(np.isin(np.arange(len(hold)), rows[off]) if off.any() else np.zeros(len(hold), bool))
+    return np.stack(columns, axis=-1)
 
 
 def _set_held(fcurve: Any, edit: Edit) -> None:
     """Set the held handles to the last bit; no update follows that could move them again."""
-    final = read_handles(fcurve, edit.table)
-    for side, hold in (("left", edit.hold_left), ("right", edit.hold_right)):
-        final[f"handle_{side}"][hold] = edit.table[f"handle_{side}"][hold]
-    for name in ("handle_left", "handle_right"):
-        fcurve.keyframe_points.foreach_set(name, np.ascontiguousarray(final[name]).ravel())
+    final = read_handles(fcurve)
+    for side, hold in zip(SIDES, (edit.hold_left, edit.hold_right), strict=True):
+        final[side][hold] = edit.table[f"handle_{side}"][hold]
+        fcurve.keyframe_points.foreach_set(f"handle_{side}", final[side].ravel())
 
 
 def _next_to_edges(edit: Edit) -> BoolArray:

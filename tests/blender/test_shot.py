@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import bpy
 import numpy as np
 import pytest
@@ -113,3 +115,25 @@ def test_a_switch_shows_without_moving_the_playhead(stage: Stage) -> None:
     assert [block.value for block in stage.key.key_blocks] != before
     curve = stage.curve("eyeLookUpLeft")
     assert abs(stage.key.key_blocks["eyeLookUpLeft"].value - curve.evaluate(25)) < 1e-6
+
+
+def test_a_linked_head_is_one_sentence(stage: Stage, tmp_path: Path) -> None:
+    path, name = tmp_path / "library.blend", stage.name
+    bpy.ops.wm.save_as_mainfile(filepath=str(path))
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    with bpy.data.libraries.load(str(path), link=True) as (_, wanted):
+        wanted.objects = [name]
+    head = bpy.data.objects[name]
+    bpy.context.scene.collection.objects.link(head)
+    with pytest.raises(RigError, match="are linked from another file"):
+        open_shot(bpy.context.scene, head)
+
+
+def test_an_action_that_does_not_play_as_it_stands_is_reported(stage: Stage) -> None:
+    stage.generate(count=1)
+    stage.key.animation_data.action_influence = 0.5
+    stage.rig.animation_data.nla_tracks.new().is_solo = True
+    stage.generate(count=1)
+    notices = " ".join(session.job.order.notices)
+    assert "is blended (replace, influence 0.5)" in notices
+    assert "plays solo" in notices
