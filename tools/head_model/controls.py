@@ -79,7 +79,10 @@ def _add_jaw(face: Face, fields: Fields) -> None:
 
 def _add_lips(face: Face, fields: Fields) -> None:
     for name, shape in mouth.SHAPES.items():
-        whole = symmetrize(mouth.lip_field(face, shape), face.mesh.mirror)
+        field = mouth.lip_field(face, shape)
+        if name == "mouthSmile":
+            field += mouth.nasolabial_fold(face, 0.62, 0.42)
+        whole = symmetrize(field, face.mesh.mirror)
         if name in CONTROL_NAMES:
             fields[name] = whole
         else:

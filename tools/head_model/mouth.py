@@ -15,7 +15,7 @@ import numpy as np
 
 from . import features
 from .face import Face, Lumps, Point, bump, push, ramp
-from .mesh import Ints, Mask
+from .mesh import Ints, Mask, uniform_laplacian
 from .sdf import Array
 from .skin import lip_pairs
 
@@ -178,9 +178,9 @@ SHAPES: dict[str, LipShape] = {
         (0, 0.05, 0.12), (0, -0.05, 0.12),
     ),
     "mouthSmile": LipShape(
-        *_same(path((0, 0, 0.1, -0.16), (0.45, 0.24, 0.17, -0.2), (0.8, 0.54, 0.38, -0.36), (1, 0.74, 0.54, -0.5))),
+        *_same(path((0, 0, 0.02, -0.12), (0.45, 0.28, 0.14, -0.24), (0.8, 0.7, 0.53, -0.54), (1, 0.94, 0.86, -0.84))),
         (0, -0.03, -0.05), (0, 0.03, -0.05),
-        (((3.75, -2.7, 6.6), (1.5, 1.2, 2.2), (0.08, 0.26, 0.26)),),
+        (((3.7, -3.1, 6.8), (1.7, 1.3, 2.4), (0.1, 0.34, 0.4)), ((5.2, -4.6, 4.8), (1.5, 1.8, 2.2), (0.22, 0.1, 0.1))),
     ),
     "mouthFrown": LipShape(
         *_same(path((0, 0, 0.1, 0.02), (0.45, 0.03, 0.03, 0), (0.8, 0.1, -0.34, -0.06), (1, 0.14, -0.62, -0.1))),
@@ -247,6 +247,30 @@ SNEER = LipShape(
     path((0, 0, 0.16, 0.0), (0.55, 0.0, 0.34, 0.0), (1, 0.0, 0.05, 0.0)), STILL,
     path((0, 0, 0.16, 0.02), (0.55, 0.0, 0.36, 0.02), (1, 0.0, 0.06, 0.0)), STILL,
 )  # fmt: skip
+
+
+_FOLD = np.array([[1.75, -4.1], [2.35, -4.75], [2.95, -5.5], [3.3, -6.3], [3.4, -7.0]])  # x, y, from the nose's wing
+
+
+def nasolabial_fold(face: Face, bulge: float, crease: float) -> Array:
+    """The cheek swelling over a soft furrow from the nose's wing past the corner of the mouth, (V, 3), cm."""
+    along = np.linspace(0, 1, 60)
+    line = np.stack([features.curve(np.linspace(0, 1, len(_FOLD)), _FOLD[:, k])(along) for k in (0, 1)], axis=1)
+    flat = np.stack([np.abs(face.v[:, 0]), face.v[:, 1]], axis=1)
+    distance = np.linalg.norm(flat[:, None] - line[None], axis=2)
+    near = distance.argmin(axis=1)
+    tangent = np.gradient(line, axis=0)[near]
+    away = flat - line[near]
+    outside = np.sign(tangent[:, 0] * away[:, 1] - tangent[:, 1] * away[:, 0]) * distance.min(axis=1)
+    t = along[near]
+    taper = ramp(t, 0, 0.25) * (1 - ramp(t, 0.7, 1)) * ramp(face.v[:, 2], 3.0, 5.0)
+    profile = bulge * np.exp(-(((outside - 0.95) / 0.75) ** 2)) - crease * np.exp(-(((outside + 0.05) / 0.5) ** 2))
+    quiet = (1 - ramp(face.ring, 1.3, 3.0)) * (1 - ramp(face.mesh.attributes["nostril_ring"], -0.9, 0.5))
+    field = (profile * taper * quiet)[:, None] * face.normals
+    laplacian = uniform_laplacian(face.mesh.faces, len(face.v))
+    for _ in range(5):  # the furrow runs across the quads: even out their steps
+        field += 0.5 * quiet[:, None] * (laplacian @ field)
+    return np.asarray(field)
 
 
 def mouth_sideways(face: Face) -> Array:
