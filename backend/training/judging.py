@@ -112,7 +112,7 @@ def raw_sd(
 
 
 class FaceJudge:
-    """Scores a face denoiser: lips beside the teacher's, keys honoured, spread of takes reported."""
+    """Scores a face denoiser: lips beside the teacher's, keys honoured, every channel as alive as the teacher's."""
 
     def __init__(self, clips: Sequence[JudgedClip], rig: LipRig, norm: Normalisation, guidance: float = 1.0) -> None:
         self._clips, self._rig, self._norm, self._guidance = clips, rig, norm, guidance
@@ -120,21 +120,32 @@ class FaceJudge:
     def __call__(self, network: nn.Module) -> tuple[float, dict[str, float]]:
         """Sample two takes of every clip and measure them."""
         assert isinstance(network, StyledDenoiser)
-        spoken, spreads = [], []
+        spoken, spreads, moved = [], [], []
         for clip in self._clips:
             free = np.zeros((len(clip.features), len(CONTROL_NAMES)), np.float32)
             sampled = sample_takes(network, clip, [0, 1], self._guidance, (free, free > 0)).sample.numpy()
             channels = sampled * self._norm.scale + self._norm.mean
             spoken.append(SpokenClip(clip.clip.phones, channels[0], clip.reference))
             spreads.append(self._rig.gap(channels).std(axis=0, ddof=1))
+            moved.append(channels[0])
         figures = measure_lips(spoken, self._rig)
         columns = slice(0, len(CONTROL_NAMES))
         figures["raw_all"] = raw_sd(network, self._clips[:12], self._norm, columns, one=False)
         figures["raw_one"] = raw_sd(network, self._clips[:12], self._norm, columns, one=True)
+        figures["liveliness"] = self._liveliness(np.concatenate(moved))
         figures["gap_spread_mm"] = float(np.concatenate(spreads).mean())
         score = figures["closure"] + figures["gap_correlation"] + figures["control_correlation"] + figures["rest"]
         score += 0.5 * (figures["fv_auc"] + figures["rounding_auc"]) - 0.5 * (figures["raw_all"] + figures["raw_one"])
-        return score, figures
+        return score + 2.0 * figures["liveliness"], figures  # twice: guidance can sharpen lips, but not enliven brows
+
+    def _liveliness(self, channels: Floats) -> float:
+        """Deviation of the channels (N, C) over the teacher's in the same style, at most 1 each, averaged."""
+        takes = [
+            perform(c.clip.phones, c.clip.seconds, seed=n)[:, : channels.shape[1]] for n, c in enumerate(self._clips)
+        ]
+        wanted = np.concatenate(takes).std(axis=0)
+        moving = wanted >= 0.01
+        return float(np.minimum(channels.std(axis=0)[moving] / wanted[moving], 1.0).mean())
 
 
 class HeadJudge:
