@@ -106,7 +106,7 @@ def _add_lids(face: Face, fields: Fields) -> None:
 
 
 def _add_upper_face(face: Face, fields: Fields) -> None:
-    lift = upper_face.lid_field(face, 0.0, 1.1, 0.12, 0.5)
+    lift = upper_face.lid_field(face, 0.06, 1.95, 0.13, 0.5)
     sneer = mouth.lip_field(face, mouth.SNEER)
     for name, lumps in (
         ("browDown", upper_face.BROW_DOWN),
