@@ -19,7 +19,7 @@ PALETTE: dict[str, tuple[int, int, int]] = {
     "skin": (226, 180, 154),
     "lips": (198, 126, 116),
     "lid_rim": (206, 142, 128),
-    "mouth": (168, 82, 78),
+    "mouth": (236, 124, 114),
     "nostril": (110, 66, 56),
     "sclera": (238, 236, 232),
     "iris": (92, 116, 122),
@@ -87,7 +87,7 @@ def _paint_skin(face: Face, names: Sequence[str]) -> Array:
     ear = face.mesh.attributes["ear_ring"]
     fold = 0.16 * np.exp(-(((ear - 5) / 0.8) ** 2)) + 0.24 * np.clip((ear - 7) / 1.5, 0, 1)
     nostril = np.clip(face.mesh.attributes["nostril_ring"] - 2.0, 0, 2) / 2
-    depth = np.clip((8.2 - v[:, 2]) / 4.5, 0, 1) * (face.ring > 7.4)
+    depth = np.clip((6.8 - v[:, 2]) / 4.6, 0, 1) * (face.ring > 7.4)
     return colors * (1 - 0.6 * nostril - 0.78 * depth - fold)[:, None]
 
 

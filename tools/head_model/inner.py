@@ -21,8 +21,8 @@ LOWER_WIDTHS = (0.54, 0.58, 0.66, 0.68, 0.70, 1.0)
 UPPER_EDGE, UPPER_NECK = -7.24, -6.18
 LOWER_EDGE, LOWER_NECK = -7.02, -7.82
 # Front of the upper dental arch seen from above: x, z from the midline backward.
-_ARCH = np.array([[0, 8.86], [0.5, 8.84], [1.02, 8.7], [1.55, 8.44], [2.0, 8.0], [2.38, 7.42], [2.64, 6.8], [2.84, 6.1],
-                  [2.96, 5.2], [3.0, 4.4]])  # fmt: skip
+_ARCH = np.array([[0, 8.86], [0.5, 8.84], [1.02, 8.7], [1.6, 8.45], [2.07, 8.02], [2.44, 7.44], [2.7, 6.8], [2.87, 6.1],
+                  [2.97, 5.2], [3.0, 4.4]])  # fmt: skip
 IRIS_RADIUS, PUPIL_RADIUS = 0.63, 0.24
 
 
