@@ -113,7 +113,9 @@ def _corners(channels: Floats, times: Floats, style: Style, seed: int | None) ->
         channels[:, _INDEX[f"mouthSmile{side}"]] = np.clip(smile, 0.0, 1.0) * free
         frown = style.frown + (0.012 + 0.12 * style.frown) * (wander[:, 2] - 0.5 * uneven)
         channels[:, _INDEX[f"mouthFrown{side}"]] = np.clip(frown, 0.0, 1.0)
-        effort = 0.5 + np.clip(channels[:, _INDEX["jawOpen"]] / 0.5, 0.0, 1.0)
+        jaw = channels[:, _INDEX["jawOpen"]]
+        sealed = np.clip(channels[:, _INDEX["mouthClose"]] / np.maximum(jaw, 0.02), 0.0, 1.0)
+        effort = (0.5 + np.clip(jaw / 0.5, 0.0, 1.0)) * (1.0 - 0.8 * sealed)  # a sneer parts the lips
         channels[:, _INDEX[f"noseSneer{side}"]] = style.sneer * effort
 
 
