@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 
 from retake.backend.protocol import CONTROL_NAMES
 from retake.tools.head_model.build import build_head
-from retake.tools.head_model.mesh import face_normals
+from retake.tools.head_model.mesh import face_normals, vertex_normals
 
 HEAD = Path(__file__).resolve().parents[2] / "backend" / "assets" / "head.npz"
 MM = 1e-3
@@ -173,11 +173,26 @@ class TestMouth:
             assert close.any()
             assert (inside[close, 2] < wall[index[close], 2]).all()
 
+    @pytest.mark.parametrize("name", LIP_CONTROLS)
+    def test_teeth_stay_inside_the_skin_with_the_jaw_open(self, head: Arrays, control: Arrays, name: str) -> None:
+        """No vertex of teeth or gums lies outside the nearest skin around the mouth."""
+        v = posed(head, control, jawOpen=1, **{name: 1})
+        skin = head["f"][head["material_index"] == list(head["material_names"]).index("skin")]
+        normals = vertex_normals(v, skin)
+        rest = head["v_template"]
+        around = part(head, "skin")
+        around = around[(rest[around, 2] > 0.03) & (rest[around, 1] < -0.03) & (rest[around, 1] > -0.12)]
+        inside = part(head, "teeth", "gums")
+        distance, index = cKDTree(v[around]).query(v[inside])
+        height = np.sum((v[inside] - v[around][index]) * normals[around][index], axis=1)
+        assert height[distance < 10 * MM].max() <= 0
+
     @pytest.mark.parametrize("side", ["Left", "Right"])
     def test_smile_lifts_its_own_corner(self, head: Arrays, control: Arrays, side: str) -> None:
         corner, other = (54, 48) if side == "Left" else (48, 54)
         field = control[f"mouthSmile{side}"][head["landmarks68"]]
-        assert field[corner, 1] > 4 * MM
+        assert field[corner, 1] > 7 * MM
+        assert abs(field[corner, 0]) > 7 * MM
         assert np.abs(field[other]).max() < 0.5 * MM
 
 

@@ -82,7 +82,7 @@ def _paint_skin(face: Face, names: Sequence[str]) -> Array:
     blush += 0.25 * spot(0, -9.8, 8.8, 1.6) + 0.3 * spot(1.4, -4.6, 9.0, 0.7)
     shade = 0.3 * spot(3.2, -1.15, 8.0, 0.9) + 0.5 * spot(1.6, -0.2, 7.9, 0.7) + 0.35 * spot(3.4, 0.95, 8.2, 0.9)
     shade += 0.3 * spot(0, -8.55, 9.2, 1.0)
-    for weight, tint in ((blush, _BLUSH), (shade, _SHADE), (_scalp(v), _STUBBLE)):
+    for weight, tint in ((blush, _BLUSH), (shade, _SHADE), (_scalp(face), _STUBBLE)):
         colors += (np.clip(weight, 0, 0.9) * bare)[:, None] * (tint - colors)
     ear = face.mesh.attributes["ear_ring"]
     fold = 0.16 * np.exp(-(((ear - 5) / 0.8) ** 2)) + 0.24 * np.clip((ear - 7) / 1.5, 0, 1)
@@ -96,11 +96,17 @@ _HAIRLINE = np.array([[0, 6.5], [22, 6.3], [38, 5.9], [52, 4.3], [64, 3.2], [76,
                       [112, -1.5], [132, -4.6], [180, -5.4]])  # fmt: skip
 
 
-def _scalp(v: Array) -> Array:
+def _scalp(face: Face) -> Array:
     """Where close-cropped hair grows, with a soft hairline over the forehead, temples and nape."""
+    v = face.v
     angle = np.degrees(np.arctan2(np.abs(v[:, 0]), v[:, 2] + 0.2))
     knots = np.linspace(0, 180, 181)
     line = np.convolve(np.pad(np.interp(knots, *_HAIRLINE.T), 4, mode="edge"), np.ones(9) / 9, "valid")
-    grow = np.clip((v[:, 1] - np.interp(angle, knots, line)) / 1.7 + 0.5, 0, 1)
-    ear = np.exp(-((((v[:, 1] + 1.5) / 3.0) ** 2 + ((v[:, 2] + 0.8) / 2.0) ** 2) ** 2)) * (np.abs(v[:, 0]) > 5.8)
-    return np.asarray(0.85 * np.clip(grow * grow * (3 - 2 * grow) - 1.3 * ear, 0, 1))
+    width = np.interp(angle, [30, 60, 180], [1.8, 2.8, 2.8])
+    grow = np.clip((v[:, 1] - np.interp(angle, knots, line)) / width + 0.5, 0, 1)
+    ear = np.exp(-((((v[:, 1] + 1.5) / 3.0) ** 2 + ((v[:, 2] + 0.8) / 2.0) ** 2) ** 2))
+    ear *= np.clip((np.abs(v[:, 0]) - 5.2) / 1.2, 0, 1)
+    amount = np.clip(grow * grow * (3 - 2 * grow) - 1.3 * ear, 0, 1)
+    amount = face.softened(amount, 10)  # quads are as large as the ramp: its edge would show their steps
+    bare = np.clip(face.mesh.attributes["ear_ring"], 0, 1)
+    return np.asarray(0.85 * amount * (1 - bare))

@@ -125,6 +125,8 @@ def part_field(part: Part, name: str, face: Face, skin: Fields) -> Array:
     """Displacement (n, 3) of an inner part for one control."""
     motions: dict[str, Callable[[Part, str], Array]] = {"jaw": jaw_motion, "tongue": tongue_motion, "eye": eye_motion}
     kind = part.motion.split(":")[0]
+    if part.materials[0] in {"teeth", "gums"}:
+        return (jaw_motion(part, name) if kind == "jaw" else 0.0) + arch_room(part, name)
     if kind in motions:
         return motions[kind](part, name)
     if kind == "glued":
@@ -138,6 +140,17 @@ def jaw_motion(part: Part, name: str) -> Array:
         return mouth.rotation_x(part.vertices, mouth.JAW_PIVOT, mouth.JAW_ANGLE)
     slide = JAW_SLIDES.get(name.replace("Right", "Left"), (0.0, 0.0, 0.0))
     return np.tile(np.array(slide) * [-1 if name == "jawRight" else 1, 1, 1], (len(part.vertices), 1))
+
+
+def arch_room(part: Part, name: str) -> Array:
+    """Teeth and gums give way by 2 to 3 mm where lips drawn over the open jaw would let them through."""
+    x = part.vertices[:, 0]
+    still = np.zeros_like(x)
+    if name in {"mouthLeft", "mouthRight"}:
+        aside = 0.2 if name == "mouthLeft" else -0.2
+        return np.stack([still + aside, still, still - 0.24], axis=1)
+    narrower, back = {"mouthPucker": (0.1, 0.2), "mouthFunnel": (0.05, 0.1)}.get(name, (0.0, 0.0))
+    return np.stack([-narrower * x, still, still - back], axis=1)
 
 
 def tongue_motion(part: Part, name: str) -> Array:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import features
-from .mesh import Mask, Mesh, vertex_normals
+from .mesh import Mask, Mesh, uniform_laplacian, vertex_normals
 from .sculpt import EYE_CENTER
 from .sdf import Array
 from .warp import Warp
@@ -87,6 +87,13 @@ class Face:
     def eye_of(self, side: float) -> Array:
         """Centre (3,) of the eyeball on a side."""
         return np.asarray(EYE_CENTER * [side, 1, 1])
+
+    def softened(self, values: Array, passes: int) -> Array:
+        """Values (V, ...) of the skin averaged with their neighbours' some times."""
+        laplacian = uniform_laplacian(self.mesh.faces, len(self.v))
+        for _ in range(passes):
+            values = values + 0.5 * (laplacian @ values)
+        return values
 
     def half(self, displacement: Array, side: float, width: float = 1.3) -> Array:
         """One side's share of a symmetric displacement; the shares of both sides sum to the whole."""

@@ -24,6 +24,7 @@ LOWER_EDGE, LOWER_NECK = -7.02, -7.82
 _ARCH = np.array([[0, 8.86], [0.5, 8.84], [1.02, 8.7], [1.6, 8.45], [2.07, 8.02], [2.44, 7.44], [2.7, 6.8], [2.87, 6.1],
                   [2.97, 5.2], [3.0, 4.4]])  # fmt: skip
 IRIS_RADIUS, PUPIL_RADIUS = 0.63, 0.24
+REST_TURN = np.radians(2.0)  # outward: eyes with parallel axes look crossed
 
 
 @dataclass
@@ -64,7 +65,7 @@ def loft(rings: list[Array], closed_start: bool, closed_end: bool) -> tuple[Arra
 
 
 def eyeball() -> Part:
-    """The left eyeball, looking along +Z; iris and pupil are bands of it."""
+    """The left eyeball, looking along +Z and a little outward; iris and pupil are bands of it."""
     bands = [
         (PUPIL_RADIUS, "pupil"), (PUPIL_RADIUS + 0.02, "iris"), (0.42, "iris"), (IRIS_RADIUS - 0.1, "iris"),
         (IRIS_RADIUS - 0.085, "iris_rim"), (IRIS_RADIUS, "iris_rim"), (IRIS_RADIUS + 0.02, "sclera"),
@@ -88,7 +89,9 @@ def eyeball() -> Part:
             faces.append((a + s, b + s, b + t, a + t))
             materials.append(name)
     tints = ["pupil", *(name for name in names for _ in range(segments))]
-    return Part(np.vstack(vertices) + EYE_CENTER, np.array(faces), materials, "eye", tints)
+    cos, sin = np.cos(REST_TURN), np.sin(REST_TURN)
+    turned = np.vstack(vertices) @ np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]]).T
+    return Part(turned + EYE_CENTER, np.array(faces), materials, "eye", tints)
 
 
 def arch_points(lengths: Array, inset: float) -> tuple[Array, Array]:
