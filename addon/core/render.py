@@ -100,6 +100,7 @@ def _render_part(
             given.channels[name],
             track,
             track.values[:, column],
+            track.beyond[:, column],
             outside.get(name, given.channels[name].evaluate),
             BEND_SECONDS * clock.fps,
             float(lips.slopes[CHANNEL_INDEX[name]]),
@@ -114,11 +115,14 @@ def _render_part(
 
 @dataclass(frozen=True)
 class _Job:
-    """One channel to bend: its given values, track (F,), the curve beside it, reach (frames), slope (mm a unit)."""
+    """One channel to bend: its given values, track (F,), what the track holds a frame before and after it (2,), the
+    curve beside it, reach (frames), slope (mm a unit).
+    """
 
     given: GivenChannel
     track: Track
     values: FloatArray
+    beyond: FloatArray
     outside: Evaluate
     reach: float
     slope: float
@@ -161,11 +165,23 @@ def _edge(job: _Job, frames: FloatArray, values: FloatArray, *, is_start: bool) 
     """Anchor at an end of an island, onto the value and slope of the curve that goes on there."""
     frame, step = (frames[0], -1.0) if is_start else (frames[-1], 1.0)
     here, beside = np.asarray(job.outside(np.array([frame, frame + step])), np.float64).reshape(-1)
-    inner = (values[1] - values[0] if is_start else values[-1] - values[-2]) if len(values) > 1 else 0.0
-    slope = float((beside - here) * step - inner)
+    slope = float((beside - here) * step - _inner_slope(job, frames, values, is_start))
     residual = float(here - values[0 if is_start else -1])
     left, right = (0.0, job.reach) if is_start else (job.reach, 0.0)
     return Anchor(float(frame), residual, left, right, slope)
+
+
+def _inner_slope(job: _Job, frames: FloatArray, values: FloatArray, is_start: bool) -> float:
+    """Slope of the track at an end of an island, on the outer side where it goes on there: then a curve that already
+    follows it is left as it is.
+    """
+    edge, end = (values[0], 0) if is_start else (values[-1], -1)
+    beyond = job.beyond[end]
+    if frames[end] == job.track.frames[end] and np.isfinite(beyond):
+        return float(edge - beyond if is_start else beyond - edge)
+    if len(values) == 1:
+        return 0.0
+    return float(values[1] - values[0] if is_start else values[-1] - values[-2])
 
 
 def _kept_off_closures(job: _Job, anchor: Anchor) -> Anchor:

@@ -18,7 +18,7 @@ from .channels import CHANNEL_INDEX, LipModel
 from .given import HALF_FRAME, Given, distance_to
 from .library import Library
 from .resample import find_closures, interpolate, meet_closures
-from .takes import ORIGINAL, CompEntry, Take
+from .takes import ORIGINAL, Take
 from .timing import AudioClock, FloatArray, IntArray, Span, whole_frames_within
 
 _LATEST_FADE = 2.0  # fades; how much later than at the join a fade may start
@@ -35,6 +35,9 @@ class Track:
         painted: (F,) where a take plays.
         original: (F,) where Take 0 was chosen.
         closed: (F,) where the lips close (only the mouth's track has such).
+        joined: (F,) where the motion goes on from the frame before, without a cut.
+        beyond: (2, C) the values a frame before the first and after the last frame, where the motion goes on beyond
+            the limit; else not a number.
     """
 
     channels: tuple[str, ...]
@@ -43,12 +46,16 @@ class Track:
     painted: NDArray[np.bool_]
     original: NDArray[np.bool_]
     closed: NDArray[np.bool_]
+    joined: NDArray[np.bool_]
+    beyond: FloatArray
 
 
 def paint(
     library: Library, part: str, clock: AudioClock, given: Given, lips: LipModel, limit: Span | None
 ) -> Track | None:
     """Paint the entries of one part, in their order.
+
+    All of them are painted whole and cut to the limit afterwards, so that what plays within it does not depend on it.
 
     Args:
         library: Takes and comp.
@@ -62,25 +69,50 @@ def paint(
         The track from the first to the last frame of any entry, None if no entry has a frame.
     """
     entries = [entry for entry in library.comp if entry.part == part]
-    placed = [(entry, frames) for entry in entries if len(frames := _frames_of(entry, clock, limit))]
+    placed = [(entry, frames) for entry in entries if len(frames := whole_frames_within(clock.frame_span(entry.span)))]
     if not placed:
         return None
     first, last = min(frames[0] for _, frames in placed), max(frames[-1] for _, frames in placed)
-    grid = np.arange(first, last + 1)
-    track = Track(
-        PARTS[part],
-        grid,
-        np.zeros((len(grid), len(PARTS[part]))),
-        *(np.zeros(len(grid), bool) for _ in range(3)),
-    )
-    blocked = distance_to(grid, given.key_frames(_writable(given, part))) <= HALF_FRAME
+    track = _empty(part, np.arange(first, last + 1))
+    blocked = distance_to(track.frames, given.key_frames(_writable(given, part))) <= HALF_FRAME
     for entry, frames in placed:
         at = slice(int(frames[0] - first), int(frames[-1] - first) + 1)
         if entry.take == ORIGINAL:
             track.painted[at], track.original[at], track.closed[at] = False, True, False
+            track.joined[at.start : at.stop + 1] = False
         else:
             _paint_take(track, at, *read_take(library.take(entry.take), part, clock, frames, lips), blocked[at], clock)
-    return track
+    return track if limit is None else _cut(track, limit)
+
+
+def _empty(part: str, frames: IntArray) -> Track:
+    """A track of nothing."""
+    names, count = PARTS[part], len(frames)
+    flags = (np.zeros(count, bool) for _ in range(4))
+    return Track(names, frames, np.zeros((count, len(names))), *flags, np.full((2, len(names)), np.nan))
+
+
+def _cut(track: Track, limit: Span) -> Track | None:
+    """The track within a limit, None if nothing plays there."""
+    inside = (track.frames >= limit.start - 1e-6) & (track.frames <= limit.end + 1e-6)
+    kept = np.flatnonzero(inside & (track.painted | track.original))
+    if not len(kept):
+        return None
+    at = slice(int(kept[0]), int(kept[-1]) + 1)
+    beyond = track.beyond.copy()
+    for row, later, beside in ((0, at.start, at.start - 1), (1, at.stop, at.stop)):
+        if later < len(track.frames) and track.joined[later]:
+            beyond[row] = track.values[beside]
+    return Track(
+        track.channels,
+        track.frames[at],
+        track.values[at],
+        track.painted[at],
+        track.original[at],
+        track.closed[at],
+        track.joined[at],
+        beyond,
+    )
 
 
 def read_take(
@@ -88,6 +120,7 @@ def read_take(
 ) -> tuple[FloatArray, NDArray[np.bool_]]:
     """Resample one part of a take, closures surviving.
 
+    Closures are met on all frames of the take, so that the same frame reads the same whichever others are asked for.
     A weight that is nowhere negative (or over 1) in the take does not become so between its samples.
 
     Args:
@@ -102,15 +135,17 @@ def read_take(
     """
     columns = [take.channel_names.index(name) for name in PARTS[part]]
     values = take.values[:, columns].astype(np.float64)
-    positions = clock.seconds(frames) * MODEL_FPS - take.start_frame
+    grid = _take_frames(take, clock, frames)
+    asked = slice(int(frames[0] - grid[0]), int(frames[-1] - grid[0]) + 1)
+    positions = clock.seconds(grid) * MODEL_FPS - take.start_frame
     if part == "head":
-        return interpolate(values, positions), np.zeros(len(frames), bool)
+        return interpolate(values, positions[asked]), np.zeros(len(frames), bool)
     lowest, highest = np.minimum(values.min(axis=0), 0.0), np.maximum(values.max(axis=0), 1.0)
     if part != "mouth":
-        return np.clip(interpolate(values, positions), lowest, highest), np.zeros(len(frames), bool)
+        return np.clip(interpolate(values, positions[asked]), lowest, highest), np.zeros(len(frames), bool)
     moving = replace(lips, slopes=lips.slopes[[CHANNEL_INDEX[name] for name in PARTS[part]]])
     threshold = moving.threshold(values)
-    positions = meet_closures(positions, find_closures(moving.opening(values), threshold))
+    positions = meet_closures(positions, find_closures(moving.opening(values), threshold))[asked]
     read = np.clip(interpolate(values, positions), lowest, highest)
     return read, moving.opening(read) < threshold
 
@@ -167,6 +202,20 @@ def _paint_take(
     track.values[at][weight == 1] = values[weight == 1]
     track.closed[at] = np.where(weight < 0.5, below_closed, closed)
     track.painted[at], track.original[at] = True, False
+    _join(track.joined[at.start : at.stop + 1], weight)
+
+
+def _join(joined: NDArray[np.bool_], weight: FloatArray) -> None:
+    """Tell where motion goes on after a take was painted with a weight (F,): within it, and where it fades.
+
+    Args:
+        joined: (F,) or, where the track goes on behind the take, (F + 1,); changed.
+        weight: The take's.
+    """
+    alone = weight == 1
+    joined[1 : len(weight)] |= alone[1:] & alone[:-1]
+    joined[0] &= not alone[0]
+    joined[len(weight) :] &= not alone[-1]
 
 
 def _short_closures(closed: NDArray[np.bool_], clock: AudioClock) -> NDArray[np.bool_]:
@@ -178,11 +227,10 @@ def _short_closures(closed: NDArray[np.bool_], clock: AudioClock) -> NDArray[np.
     return short
 
 
-def _frames_of(entry: CompEntry, clock: AudioClock, limit: Span | None) -> IntArray:
-    """Whole scene frames of an entry within the limit."""
-    span = clock.frame_span(entry.span)
-    inside = span if limit is None else span.intersection(limit)
-    return np.zeros(0, np.int64) if inside is None else whole_frames_within(inside)
+def _take_frames(take: Take, clock: AudioClock, frames: IntArray) -> IntArray:
+    """Consecutive scene frames of a whole take, and those asked for."""
+    own = whole_frames_within(clock.frame_span(take.span))
+    return np.arange(min(frames[0], *own[:1]), max(frames[-1], *own[-1:]) + 1)
 
 
 def _writable(given: Given, part: str) -> list[str]:

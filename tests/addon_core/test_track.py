@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from retake.addon.core.render import render
 from retake.addon.core.timing import AudioClock, Span
-from retake.addon.core.track import fade_weight, paint, runs
+from retake.addon.core.track import fade_weight, paint, read_take, runs
+from retake.backend.protocol import CHANNEL_NAMES, MODEL_FPS
 from retake.tests.addon_core.builders import curve, given_of, library_of, make_lips, make_take, waves, whole_head
 
 flags = hnp.arrays(bool, st.integers(1, 60))
@@ -76,3 +79,31 @@ def test_a_take_on_top_changes_nothing_outside_its_span(start: float, length: fl
     middle = np.abs(before.frames - clock.frame(start + length / 2)) < 0.5
     if length > 0.6:
         np.testing.assert_allclose(after.values[middle], alone.values[middle], atol=1e-9)
+
+
+@given(st.sampled_from([23.976, 24.0, 25.0, 60.0]), st.floats(-3, 3), st.integers(5, 40), st.integers(4, 40))
+@settings(max_examples=60, deadline=None)
+def test_a_limit_changes_nothing_within_it(fps: float, at: float, first: int, length: int) -> None:
+    clock, seconds = AudioClock(fps, at), np.arange(181) / MODEL_FPS
+    spoken = np.repeat(waves(3)(seconds, 0)[:, None], len(CHANNEL_NAMES), axis=1)
+    spoken[::7] = 0.0  # a closure of one model frame every 7
+    over = make_take(2, waves(2), Span(1.0, 2.0))
+    library = library_of(make_take(1, spoken), over)
+    whole = render(library, clock, given_of(whole_head()), make_lips(), ["mouth"])
+    stands = {name: partial(np.interp, xp=plan.frames, fp=plan.values) for name, plan in whole.items()}
+    limit = Span(first + 5, first + 5 + length)
+    cut = render(library, clock, given_of(whole_head()), make_lips(), ["mouth"], limit, stands)
+    for name, plan in cut.items():
+        assert len(plan.frames)
+        np.testing.assert_allclose(plan.values, stands[name](plan.frames), rtol=0, atol=1e-9, err_msg=name)
+
+
+def test_a_frame_reads_the_same_whichever_others_are_read() -> None:
+    clock, spoken = AudioClock(24.0, 0.3), np.full((181, len(CHANNEL_NAMES)), 0.5)
+    spoken[[13, 20, 28, 35]] = 0.0
+    take = make_take(1, spoken)
+    whole, closed = read_take(take, "mouth", clock, np.arange(1, 140), make_lips())
+    for first in range(1, 40):
+        some, shut = read_take(take, "mouth", clock, np.arange(first, first + 9), make_lips())
+        np.testing.assert_array_equal(some, whole[first - 1 : first + 8])
+        np.testing.assert_array_equal(shut, closed[first - 1 : first + 8])

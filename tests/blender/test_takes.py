@@ -96,6 +96,16 @@ def test_changing_one_key_leaves_the_take_alone_elsewhere(taken: Stage) -> None:
     assert max(worst.values()) < 0.1
 
 
+def test_updating_a_range_without_a_changed_key_moves_nothing(taken: Stage) -> None:
+    scene = taken.scene
+    scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end = True, 10, 30
+    bpy.ops.retake.show_take(take=1)
+    before = taken.tracks(FRAMES)
+    bpy.ops.retake.update_take(range_mode="PREVIEW")
+    after = taken.tracks(FRAMES)
+    assert difference(before, after) <= 1e-5
+
+
 def test_a_stale_take_is_shown_through_the_present_keys(taken: Stage) -> None:
     taken.key_value("browInnerUp", 22.5, 0.95)
     bpy.ops.retake.show_take(take=2)
