@@ -121,12 +121,22 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code = app(list(arguments) or ["--help"], prog_name="python -m backend", standalone_mode=False)
     except _UsageError as error:
-        return _refuse(str(error))
+        return _refuse(_usage_sentence(error))
     except RetakeError as error:
         return _refuse(str(error))
     except (typer.Abort, KeyboardInterrupt):
         return 130
     return code if isinstance(code, int) else 0
+
+
+def _usage_sentence(error: Exception) -> str:
+    """What a usage error says, with the option or argument and, where typer leaves it out, the value."""
+    format_message = getattr(error, "format_message", None)
+    sentence = str(format_message() if format_message else error)
+    details = getattr(error.__cause__, "errors", None)  # of pydantic, which reads the values for typer
+    if details is None:
+        return sentence
+    return sentence.replace("Invalid value for", f"Invalid value {details()[0]['input']!r} for", 1)
 
 
 def _refuse(sentence: str) -> int:

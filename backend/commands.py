@@ -32,6 +32,10 @@ class Generation:
     options: PerformanceOptions  # the range is each recording's own
     model: Path | None  # None: the default checkpoint
 
+    def inputs(self) -> list[Path]:
+        """All files that are read."""
+        return [*self.audio, *(path for path in (self.keys, self.model) if path)]
+
 
 def generate_files(generation: Generation) -> None:
     """Perform recordings and write a file each, or none at all.
@@ -43,7 +47,7 @@ def generate_files(generation: Generation) -> None:
     targets = _targets(generation)
     given = read_keys(generation.keys) if generation.keys else GivenValues.none()
     folder = generation.out if len(generation.audio) > 1 else None
-    with ResultFiles(targets, folder) as files:
+    with ResultFiles(targets, folder, generation.inputs()) as files:
         session = Session(generation.model) if generation.model else Session()
         session.models.style(generation.options.style)
         for path in generation.audio:

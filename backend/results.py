@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import zipfile
+from collections.abc import Iterable, Sequence, Set
 from pathlib import Path
 
 import numpy as np
@@ -19,21 +20,25 @@ class ResultFiles:
     A context manager: leaving it without `commit` removes everything it wrote.
     """
 
-    def __init__(self, paths: Iterable[Path], folder: Path | None = None) -> None:
+    def __init__(self, paths: Iterable[Path], folder: Path | None = None, inputs: Iterable[Path] = ()) -> None:
         """Prepare to write.
 
         Args:
             paths: Where the results will be.
             folder: A folder to make first, if it is not there.
+            inputs: Files that the results are made of, which must survive.
 
         Raises:
-            OutputError: A result could not be written there; found out before any work is done.
+            OutputError: A result could not be written there, or would replace something else than an earlier result;
+                found out before any work is done.
         """
         self._folder = folder
         self._is_folder_ours = False
         self._parts: dict[Path, Path] = {}
+        kept = {path.resolve() for path in inputs}
         for path in paths:
             _check_target(path, folder)
+            _check_replaced(path, kept)
 
     def __enter__(self) -> ResultFiles:
         return self
@@ -54,7 +59,7 @@ class ResultFiles:
             OutputError: The disk is full or not writable.
         """
         controls = len(CONTROL_NAMES)
-        part = path.with_name(path.name + ".part")
+        part = _part(path)
         try:
             if self._folder is not None:
                 self._is_folder_ours |= not self._folder.exists()
@@ -92,3 +97,29 @@ def _check_target(path: Path, folder: Path | None) -> None:
         raise OutputError(f"The folder {needed} does not exist.", "Make it, or choose another --out.")
     if path.is_dir():
         raise OutputError(f"{path} is a folder; the result is a file.", "Choose another --out.")
+
+
+def _check_replaced(path: Path, inputs: Set[Path]) -> None:
+    """Refuse to overwrite what the result is made of, and whatever is no earlier result."""
+    if not inputs.isdisjoint([path.resolve(), _part(path).resolve()]):
+        raise OutputError(f"{path} is an input; the result would replace it.", "Choose another --out.")
+    if path.exists() and not _is_result(path):
+        raise OutputError(f"{path} exists and is no result of Retake; it is not replaced.", "Choose another --out.")
+
+
+def _is_result(path: Path) -> bool:
+    """Whether a file is an earlier result, or empty."""
+    if not path.is_file():
+        return False
+    try:
+        if not path.stat().st_size:
+            return True
+        with zipfile.ZipFile(path) as members:
+            return {"channels.npy", "channel_names.npy", "seeds.npy"} <= set(members.namelist())
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
+def _part(path: Path) -> Path:
+    """Temporary name of a result until all are complete."""
+    return path.with_name(path.name + ".part")

@@ -10,16 +10,22 @@ from typing import Annotated
 import typer
 
 from ..errors import OptionsError
+from ..outputs import check_file_target, make_folder, writing
 
 
 def mount(app: typer.Typer) -> None:
     """Add the commands to the backend's command line."""
     app.command()(corpus)
     app.command()(train)
-    judging = typer.Typer(help="Measure a model, each measure beside its baselines.", no_args_is_help=True)
+    judging = typer.Typer(help="Measure a model, each measure beside its baselines.")
     judging.command(name="speech")(evaluate_speech)
-    judging.callback()(lambda: None)
+    judging.callback(invoke_without_command=True)(_show_help)
     app.add_typer(judging, name="evaluate")
+
+
+def _show_help(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 def corpus(
@@ -60,16 +66,23 @@ def train(
 
     from ..models import DEFAULT_CHECKPOINT
     from .recipe import STAGES, Recipe, run_recipe
+    from .speech_folder import read_speech_folder
 
     chosen = tuple(stage or STAGES)
     for name in chosen:
         if name not in STAGES:
             raise OptionsError(f"There is no stage {name!r}.", f"Choose one of {', '.join(STAGES)}.")
+    for folder in (speech, judge, *([corpus] if corpus else [])):
+        read_speech_folder(folder)
+    if out:
+        check_file_target(out)
+    make_folder(run)
     if threads > 0:
         torch.set_num_threads(threads)
     recipe = Recipe(speech, judge, run, corpus, seed=seed, checkpoint=out or DEFAULT_CHECKPOINT)
     counts = {"encoder": encoder_iterations, "face": face_iterations, "head": head_iterations}
-    run_recipe(recipe.shortened(counts), chosen)
+    with writing(run):
+        run_recipe(recipe.shortened(counts), chosen)
 
 
 def evaluate_speech(
@@ -84,10 +97,13 @@ def evaluate_speech(
     from ..models import DEFAULT_CHECKPOINT, load_checkpoint
     from ..pipelines.performance import PerformanceOptions
 
+    if json_file:
+        check_file_target(json_file)
     options = PerformanceOptions(seeds=tuple(range(takes)), guidance_scale=guidance)
     figures = measure(folder, load_checkpoint(model or DEFAULT_CHECKPOINT), options)
     if json_file:
-        json_file.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+        with writing(json_file):
+            json_file.write_text(json.dumps(figures, indent=1), encoding="utf-8")
     rows = {"model": figures["model"], **figures["baselines"]}
     typer.echo(f"{'':22}" + "".join(f"{name:>13}" for name in rows))
     for measure_name in figures["model"]:

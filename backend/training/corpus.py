@@ -16,16 +16,27 @@ from scipy.signal import resample_poly
 from tqdm import tqdm
 
 from ..audio.log_mel import SAMPLE_RATE
-from ..errors import OptionsError
+from ..errors import InputError, OptionsError
+from ..outputs import make_folder, writing
 from .synthesizers import Utterance, Voice, installed_voices, synthesize
 
 SENTENCES = Path(__file__).with_name("sentences.txt")
 
 
 def read_sentences(path: Path = SENTENCES) -> list[str]:
-    """Read a text file with one sentence a line; lines that start with # name the source."""
-    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    return [line for line in lines if line and not line.startswith("#")]
+    """Read a text file with one sentence a line; lines that start with # name the source.
+
+    Raises:
+        InputError: The file cannot be read, or holds no sentence.
+    """
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"The sentences {path} cannot be read ({error}).") from error
+    sentences = [line for line in lines if line and not line.startswith("#")]
+    if not sentences:
+        raise InputError(f"The file {path} holds no sentence.", "Write one a line.")
+    return sentences
 
 
 def make_corpus(out: Path, hours: float, seed: int = 0, text: Path = SENTENCES) -> int:
@@ -42,20 +53,23 @@ def make_corpus(out: Path, hours: float, seed: int = 0, text: Path = SENTENCES) 
 
     Raises:
         OptionsError: No synthesizer is installed, or `hours` is not positive.
+        InputError: The text cannot be read.
+        OutputError: The folder cannot be made or written.
     """
     voices = installed_voices()
     if not voices:
         raise OptionsError("No speech synthesizer was found.", "Install flite, festival with voices, or espeak-ng.")
     if not hours > 0:
         raise OptionsError(f"The corpus cannot have {hours} hours.", "Give a positive number.")
-    out.mkdir(parents=True, exist_ok=True)
+    sentences = read_sentences(text)
+    make_folder(out)
     index = out / "phones.jsonl"
     rows = [json.loads(line) for line in index.read_text().splitlines()] if index.exists() else []
     made = sum(row["seconds"] for row in rows)
     last = max((int(Path(row["file"]).stem.rsplit("_", 1)[1]) for row in rows), default=-1)
     bar = tqdm(total=round(hours * 3600), initial=min(round(made), round(hours * 3600)), unit="s")
-    with index.open("a", encoding="utf-8") as file, bar:
-        for number, voice, sentence, utterance in _utterances(voices, read_sentences(text), seed, last + 1):
+    with writing(index), index.open("a", encoding="utf-8") as file, bar:
+        for number, voice, sentence, utterance in _utterances(voices, sentences, seed, last + 1):
             row = _store(out, number, voice, sentence, utterance)
             file.write(json.dumps(row) + "\n")
             file.flush()

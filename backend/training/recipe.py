@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..errors import InputError
 from ..evaluation.lips import LipRig
 from ..models import FaceDenoiser, HeadDenoiser, Models, save_checkpoint
 from ..models.audio_encoder import AudioEncoder
@@ -146,7 +147,7 @@ def prepare(recipe: Recipe) -> Prepared:
     encoder = trained_encoder(recipe)
     mean, sd = statistics(recipe, takes)
     stored = recipe.run / "encoder" / "features.npy"
-    best = recipe.run / "encoder" / "best.safetensors"
+    best = trained_weights(recipe, "encoder")
     if not stored.exists() or stored.stat().st_mtime < best.stat().st_mtime:
         np.save(stored, encode_cache(cache, encoder, recipe.seed))
     data = TrainingData(cache.segments, np.load(stored), takes, mean, scale_of(sd))
@@ -162,10 +163,22 @@ def statistics(recipe: Recipe, takes: Takes) -> tuple[np.ndarray, np.ndarray]:
         return stored["mean"], stored["sd"]
 
 
+def trained_weights(recipe: Recipe, stage: str) -> Path:
+    """File of the best weights of a stage.
+
+    Raises:
+        InputError: The stage has not run.
+    """
+    path = recipe.run / stage / "best.safetensors"
+    if not path.is_file():
+        raise InputError(f"{recipe.run} has no trained {stage}.", f"Run the stage `{stage}` first.")
+    return path
+
+
 def trained_encoder(recipe: Recipe) -> AudioEncoder:
     """Load the encoder that its stage left."""
     network = EncoderWithHeads()
-    network.load_state_dict(load_tensors(recipe.run / "encoder" / "best.safetensors")[0])
+    network.load_state_dict(load_tensors(trained_weights(recipe, "encoder"))[0])
     return network.encoder.eval().requires_grad_(False)
 
 
@@ -174,8 +187,8 @@ def checkpoint_stage(recipe: Recipe) -> Models:
     mean, sd = statistics(recipe, takes_stage(recipe))
     judged = read_speech_folder(recipe.judge)
     face, head = (StyledDenoiser(network, len(STYLE_NAMES)) for network in (FaceDenoiser(), HeadDenoiser()))
-    face.load_state_dict(load_tensors(recipe.run / "face" / "best.safetensors")[0])
-    head.load_state_dict(load_tensors(recipe.run / "head" / "best.safetensors")[0])
+    face.load_state_dict(load_tensors(trained_weights(recipe, "face"))[0])
+    head.load_state_dict(load_tensors(trained_weights(recipe, "head"))[0])
     assert isinstance(face.denoiser, FaceDenoiser)
     assert isinstance(head.denoiser, HeadDenoiser)
     models = Models(

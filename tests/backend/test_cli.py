@@ -223,3 +223,75 @@ def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
 def test_unknown_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["juggle"]) == 2
     assert "juggle" in capsys.readouterr().err
+
+
+def test_inputs_and_foreign_files_survive(run: Any, recording: Path, keys: Path, tmp_path: Path) -> None:
+    audio, notes = tmp_path / "a.wav", tmp_path / "notes.txt"
+    shutil.copy(recording, audio)
+    notes.write_text("mine")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    for out in (audio, keys, notes):
+        code, stdout, stderr = run("generate", str(audio), "--keys", str(keys), "--steps", "2", "--out", str(out))
+        assert (code, stdout) == (2, "")
+        assert stderr.count("\n") == 1
+        assert str(out) in stderr
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["generate", "x.wav", "--out", "y", "--takes", "two"], ["'--takes'", "'two'"]),
+        (["generate", "x.wav", "--out", "y", "--guidance", "="], ["'--guidance'", "'='"]),
+        (["corpus", "--out", "y", "--hours", "many"], ["'--hours'", "'many'"]),
+        (["generate", "x.wav"], ["option '--out'"]),
+        (["generate", "--out", "y"], ["argument 'AUDIO...'"]),
+        (["generate", "x.wav", "--out"], ["'--out'"]),
+        (["generate", "x.wav", "--takez", "2"], ["--takez"]),
+        (["describe", "more"], ["more"]),
+    ],
+)
+def test_usage_errors_name_option_and_value(
+    arguments: list[str], named: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(arguments) == 2
+    stdout, stderr = capsys.readouterr()
+    assert (stdout, stderr.count("\n")) == ("", 1)
+    assert not [name for name in named if name not in stderr]
+
+
+def test_evaluate_alone_shows_its_help_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["evaluate"]) == 0
+    stdout, stderr = capsys.readouterr()
+    assert stderr == ""
+    assert "\nCommands:\n  speech" in stdout
+
+
+def test_places_that_cannot_be_written_are_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from retake.backend.training import corpus
+    from retake.backend.training.synthesizers import Voice
+
+    monkeypatch.setattr(corpus, "installed_voices", lambda: [Voice("flite", "slt", 1.0)])
+    file, speech = tmp_path / "file", tmp_path / "speech"
+    file.touch()
+    speech.mkdir()
+    (speech / "phones.jsonl").touch()
+    train = ["train", "--speech", str(speech), "--judge", str(speech)]
+    for arguments in (
+        ["corpus", "--out", str(file)],
+        ["corpus", "--out", str(file / "below")],
+        ["corpus", "--out", str(tmp_path / "new"), "--text", str(tmp_path / "nowhere.txt")],
+        [*train, "--run", str(file / "below")],
+        [*train, "--run", str(tmp_path / "new"), "--out", str(tmp_path / "nowhere" / "m.safetensors")],
+        ["train", "--speech", str(tmp_path / "nowhere"), "--judge", str(speech), "--run", str(tmp_path / "new")],
+        ["evaluate", "speech", str(speech), "--json", str(tmp_path / "nowhere" / "figures.json")],
+        ["evaluate", "speech", str(speech), "--json", str(tmp_path)],
+        ["evaluate", "speech", str(tmp_path / "nowhere")],
+    ):
+        assert cli.run(arguments) == 2
+        stdout, stderr = capsys.readouterr()
+        assert (stdout, stderr.count("\n")) == ("", 1)
+        assert str(tmp_path) in stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "speech"]

@@ -41,16 +41,47 @@ def test_leaving_without_commit_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def result_bytes(path: Path) -> bytes:
+    """Bytes of a result that now stands at a path."""
+    with ResultFiles([path]) as files:
+        files.write(path, PERFORMANCE, [1, 2])
+        files.commit()
+    return path.read_bytes()
+
+
+def test_only_results_and_empty_files_are_replaced(tmp_path: Path) -> None:
+    shot, other, link = (tmp_path / name for name in ("shot.blend", "other.npz", "link.npz"))
+    shot.write_bytes(b"BLENDER")
+    np.savez(other, weights=np.zeros(3))
+    link.symlink_to(shot)
+    for path in (shot, other, link):
+        with pytest.raises(OutputError, match=r"no result.*--out"):
+            ResultFiles([path])
+    result_bytes(tmp_path / "earlier")
+    (tmp_path / "empty").touch()
+    ResultFiles([tmp_path / "earlier", tmp_path / "empty", tmp_path / "new"])
+
+
+def test_inputs_are_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    recording = tmp_path / "r.wav"
+    recording.touch()
+    for path in (recording, tmp_path / "sub" / ".." / "r.wav"):
+        with pytest.raises(OutputError, match=r"is an input.*--out"):
+            ResultFiles([path], inputs=[recording])
+
+
 def test_what_is_there_survives_a_failure_and_is_replaced_by_success(tmp_path: Path) -> None:
     path = tmp_path / "r.npz"
-    path.write_text("old")
+    old = result_bytes(path)
     with ResultFiles([path]) as files:
         files.write(path, PERFORMANCE, [7, 8])
-    assert path.read_text() == "old"
+    assert path.read_bytes() == old
     with ResultFiles([path]) as files:
         files.write(path, PERFORMANCE, [7, 8])
         files.commit()
-    assert path.read_bytes()[:2] == b"PK"
+    with np.load(path, allow_pickle=False) as result:
+        assert result["seeds"].tolist() == [7, 8]
 
 
 def test_impossible_targets_are_found_before_any_work(tmp_path: Path) -> None:
