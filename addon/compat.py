@@ -107,6 +107,40 @@ def all_fcurves(action: bpy.types.Action) -> list[Any]:
     return [fcurve for bag in bags for fcurve in bag.fcurves]
 
 
+def curves_like(action: bpy.types.Action, owner: bpy.types.ID) -> Any:
+    """Curves of an action in the slot that is the counterpart of the one assigned to a datablock."""
+    if not hasattr(action, "layers"):
+        return action.fcurves
+    handle = owner.animation_data.action_slot.handle
+    slot = next(slot for slot in action.slots if slot.handle == handle)
+    return _channelbag(action, slot, ensure=False).fcurves
+
+
+def nla_fcurves(owner: bpy.types.ID) -> list[Any]:
+    """Curves of the NLA strips of a datablock that are not muted."""
+    data = owner.animation_data
+    if data is None or not data.use_nla:
+        return []
+    return [curve for track in data.nla_tracks if not track.mute for curve in _strip_fcurves(track.strips)]
+
+
+def _strip_fcurves(strips: Any) -> list[Any]:
+    """Curves of strips and of those within meta strips."""
+    found: list[Any] = []
+    for strip in strips:
+        if strip.mute:
+            continue
+        found += _strip_fcurves(strip.strips)
+        slot = getattr(strip, "action_slot", None)
+        if strip.action is None:
+            continue
+        if not hasattr(strip.action, "layers"):
+            found += strip.action.fcurves
+        elif slot is not None and (bag := _channelbag(strip.action, slot, ensure=False)):
+            found += bag.fcurves
+    return found
+
+
 def push_down(owner: bpy.types.ID, name: str) -> None:
     """Make the assigned action, with its slot, a strip of a new NLA track on top, and assign none."""
     data = owner.animation_data
@@ -120,12 +154,6 @@ def push_down(owner: bpy.types.ID, name: str) -> None:
     strip.frame_start, strip.frame_end = action.frame_range
     strip.extrapolation, strip.blend_type = data.action_extrapolation, data.action_blend_type
     data.action = None
-
-
-def slot_name(owner: bpy.types.ID) -> str:
-    """Identifier of the assigned slot; empty where there is none or actions have no slots."""
-    slot = getattr(owner.animation_data, "action_slot", None) if owner.animation_data else None
-    return slot.identifier if slot else ""
 
 
 def is_curve_free(action: bpy.types.Action) -> bool:

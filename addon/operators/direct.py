@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-import numpy as np
-
 from ...backend.errors import InputError
-from ...backend.protocol import PARTS
+from ...backend.protocol import CHANNEL_NAMES, PARTS
 from ..core import ranges
 from ..core.channels import channels_of
 from ..core.client import Result, Rig
-from ..core.findings import FindingKind
+from ..core.findings import Finding, FindingKind
 from ..core.given import Given, check_free, collect
 from ..core.keys import Choice, KeyState, classify, decide
 from ..core.library import Library
@@ -23,10 +21,20 @@ from ..core.request import RequestValues, request_values
 from ..core.takes import Settings
 from ..core.timing import Span
 from ..scene import audio, rig, state
-from ..scene.shot import Recording, Shot, default_parts, mixing_notices, neck_is_animated, recording_of
+from ..scene.shot import (
+    Recording,
+    Shot,
+    default_parts,
+    has_moved,
+    locked_frames,
+    mixing_notices,
+    neck_is_animated,
+    recording_of,
+)
 from ..scene.snapshot import Snapshot, in_scene_frames, read_snapshot
 from ..scene.targets import selected_frames
 from ..scene.writer import Books, clear_plans, write_plans
+from .notices import left_standing, obstacle_notices, questions, reached_limits, refuse_unanswered
 
 
 class RangeChoice(Enum):
@@ -48,14 +56,14 @@ class Options:
         parts: Parts to generate; None for the usual ones.
         range_choice: Which range.
         settings: Guidance, steps, scheduler, style.
-        corrected: What to do with reshaped, shifted and scaled generated keys.
+        corrected: What to do with reshaped, shifted and scaled generated keys; None refuses to write over them.
         bakes: KEEP or REDO (replace) for bakes.
     """
 
     parts: tuple[str, ...] | None = None
     range_choice: RangeChoice = RangeChoice.AUDIO
     settings: Settings = field(default_factory=Settings)
-    corrected: Choice = Choice.KEEP
+    corrected: Choice | None = Choice.KEEP
     bakes: Choice = Choice.KEEP
 
 
@@ -64,6 +72,7 @@ class Order:
     """A generation that is ready to be sent.
 
     Attributes:
+        scene: Name of the scene it is for.
         head_uid: Record of the head it is for.
         takes: Takes to update, in the order of `seeds`; empty for new ones.
         seeds: One a take.
@@ -76,6 +85,7 @@ class Order:
         notices: What the animator should know.
     """
 
+    scene: str
     head_uid: str
     takes: tuple[int, ...]
     seeds: tuple[int, ...]
@@ -108,11 +118,11 @@ def read(shot: Shot, options: Options, frames: Span, recording: Recording) -> Re
         recording: For the times of locked spans.
     """
     notes, ledger = state.load_notes(shot.record), state.load_ledger(shot.record)
-    locked = [recording.clock.frame_span(Span(*span)) for span in notes.locked]
+    locked = locked_frames(notes, recording)
     snapshot = read_snapshot(shot, frames, locked)
     keys = classify(snapshot.curves, in_scene_frames(ledger, shot), frames)
     answers = {
-        number: options.bakes if finding.kind is FindingKind.BAKE else options.corrected
+        number: options.bakes if finding.kind is FindingKind.BAKE else options.corrected or Choice.KEEP
         for number, finding in enumerate(keys.findings)
     }
     keys = decide(keys, answers)
@@ -183,7 +193,9 @@ def _order(
     values = request_values(reading.given, recording.clock, span, parts, context)
     notices = (*_notices(shot, options, reading, parts),)
     uid = shot.record.uid
-    return Order(uid, takes, seeds, parts, span, recording, rig.build_rig(shot), values, options, notices)
+    return Order(
+        shot.scene.name, uid, takes, seeds, parts, span, recording, rig.build_rig(shot), values, options, notices
+    )
 
 
 def _parts(shot: Shot, options: Options) -> tuple[str, ...]:
@@ -240,12 +252,8 @@ def _whole(recording: Recording) -> Span:
 def _notices(shot: Shot, options: Options, reading: Reading, parts: Sequence[str]) -> list[str]:
     """Sentences about what is found, left out or not written."""
     found = [finding.sentence for finding in reading.keys.findings]
-    mapped = [reading.given.channels[name] for name in channels_of(parts) if name in reading.given.channels]
-    by_obstacle: dict[str, list[str]] = {}
-    for channel in mapped:
-        if channel.obstacle:
-            by_obstacle.setdefault(channel.obstacle, []).append(channel.channel)
-    found += [f"Not written because of a {reason}: {', '.join(names)}." for reason, names in by_obstacle.items()]
+    wanted = set(channels_of(parts))
+    found += obstacle_notices(curve for curve in reading.keys.curves if wanted & set(curve.keys.channels))
     if options.parts is None and "head" not in parts and neck_is_animated(shot):
         found.append("The head is left out because its bones are animated already.")
     return found + mixing_notices(shot)
@@ -272,64 +280,114 @@ def receive(shot: Shot, order: Order, result: Result) -> list[str]:
         notes.shown = shown
         notes.stale = [take for take in library.takes if library.stale(take, reading.given, recording.clock)]
         _write(shot, reading, recording, order.parts, frames, order.options)
-    return [*order.notices, *reached_limits(shot)]
+    found = [finding.sentence for finding in reading.keys.findings]
+    return [*dict.fromkeys((*order.notices, *found)), *reached_limits(shot)]
 
 
 def _store(library: Library, order: Order, result: Result, shown: int) -> int:
     """Put a result into the library; returns the take to show."""
     if order.takes:
+        replaced = [library.take(number) for number in order.takes]
         library.update_result(order.takes, result.message, result.arrays, order.parts, order.span, order.given)
+        state.note_replaced(order.head_uid, replaced, [library.take(number) for number in order.takes])
         return shown if shown in order.takes else order.takes[0]
     settings = order.options.settings
     return library.add_result(result.message, result.arrays, order.parts, order.span, order.given, settings)[0]
 
 
-def show_take(shot: Shot, take: int, options: Options) -> None:
-    """Let a take play in its parts and range, bent through the present keys if it was made with others.
+def read_take(shot: Shot, take: int, options: Options) -> Reading:
+    """The scene as showing a take finds it.
 
     Raises:
         InputError: There is no such take.
     """
     recording = recording_of(shot)
+    span = state.load_library(shot.record).take(take).span
+    return read(shot, options, recording.clock.frame_span(span), recording)
+
+
+def read_whole(shot: Shot, options: Options) -> Reading:
+    """The scene as the original take finds it."""
+    recording = recording_of(shot)
+    return read(shot, options, recording.clock.frame_span(_whole(recording)), recording)
+
+
+def asked_about(shot: Shot, reading: Reading, parts: Sequence[str] | None) -> list[Finding]:
+    """What the animator has to decide before some parts are written; all of them if None, or if the audio moved."""
+    moved = parts is None or has_moved(reading.books.notes, recording_of(shot))
+    return questions(reading.keys, CHANNEL_NAMES if moved or parts is None else channels_of(parts))
+
+
+def show_take(shot: Shot, take: int, options: Options) -> list[str]:
+    """Let a take play in its parts and range, bent through the present keys if it was made with others.
+
+    Returns:
+        Sentences for the animator.
+
+    Raises:
+        InputError: There is no such take, or it is not said what becomes of changed keys.
+    """
+    recording = recording_of(shot)
     with state.changing(shot.record) as library:
-        frames = recording.clock.frame_span(library.take(take).span)
-        reading = read(shot, options, frames, recording)
+        reading = read_take(shot, take, options)
+        parts = library.take(take).parts
+        if options.corrected is None:
+            refuse_unanswered(asked_about(shot, reading, parts))
         library.show(take)
         notes = reading.books.notes
         notes.shown = take
         notes.stale = [other for other in notes.stale if other != take and other in library.takes]
         notes.stale += [take] * library.stale(take, reading.given, recording.clock)
-        _write(shot, reading, recording, library.take(take).parts, frames, options)
+        _write(shot, reading, recording, parts, recording.clock.frame_span(library.take(take).span), options)
+    found = [finding.sentence for finding in reading.keys.findings]
+    return [*found, *left_standing(reading.keys, bool(notes.locked))]
 
 
-def show_original(shot: Shot) -> None:
-    """Take 0: our keys go, the animator's stand as they did."""
-    recording = recording_of(shot)
+def show_original(shot: Shot, options: Options) -> list[str]:
+    """Take 0: our keys go, the animator's stand as they did; what is locked, muted or driven stays.
+
+    Returns:
+        Sentences for the animator.
+
+    Raises:
+        InputError: It is not said what becomes of changed keys.
+    """
     with state.changing(shot.record) as library:
-        reading = read(shot, Options(), recording.clock.frame_span(_whole(recording)), recording)
+        reading = read_whole(shot, options)
+        found = asked_about(shot, reading, None)
+        if options.corrected is None:
+            refuse_unanswered(found)
         library.comp.clear()
         reading.books.notes.shown = 0
         clear_plans(reading.snapshot, reading.keys, reading.books)
         save(shot, reading.books)
+    notices = left_standing(reading.keys, bool(reading.books.notes.locked))
+    return [*(finding.sentence for finding in found), *notices]
 
 
 def _write(
     shot: Shot, reading: Reading, recording: Recording, parts: Sequence[str], frames: Span, options: Options
 ) -> None:
-    """Render the comp within some frames and write it; everywhere anew if the audio moved since the last write."""
-    clock = (recording.clock.fps, recording.clock.start_frame)
+    """Render the comp within some frames and write it.
+
+    Everywhere anew if the audio moved since the last write, or where changed keys are let go: they may have left the
+    range.
+    """
     books = reading.books
-    moved = books.notes.clock is not None and not np.allclose(books.notes.clock, clock, rtol=0.0, atol=1e-4)
-    if moved:
+    let_go = options.corrected not in (None, Choice.KEEP) and bool(asked_about(shot, reading, parts))
+    anew = let_go or has_moved(books.notes, recording)
+    if anew:
         clear_plans(reading.snapshot, reading.keys, books)
         save(shot, books)
         reading = read(shot, options, frames, recording)
         reading.books.library.comp[:], books = books.library.comp, reading.books
     lips = rig.lip_model(shot)
-    limit = None if moved else frames
-    plans = render(books.library, recording.clock, reading.given, lips, None if moved else parts, limit)
+    limit = None if anew else frames
+    plans = render(books.library, recording.clock, reading.given, lips, None if anew else parts, limit)
     write_plans(reading.snapshot, reading.keys, plans, books)
-    books.notes.clock = clock
+    locked = [recording.clock.second_span(span) for span in locked_frames(books.notes, recording)]
+    books.notes.locked = [(span.start, span.end) for span in locked]
+    books.notes.clock = (recording.clock.fps, recording.clock.start_frame)
     save(shot, books)
 
 
@@ -339,18 +397,3 @@ def save(shot: Shot, books: Books) -> None:
     state.save_library(record, books.library)
     state.save_ledger(record, books.ledger)
     state.save_notes(record, books.notes)
-
-
-def reached_limits(shot: Shot) -> list[str]:
-    """A sentence that names the shape keys whose keys pass their slider's limits, where Blender clamps them."""
-    blocks = shot.head.data.shape_keys.key_blocks
-    passed = []
-    for target in shot.targets:
-        block, fcurve = blocks.get(target.channels[0]), target.fcurve
-        if block is None or fcurve is None or not len(fcurve.keyframe_points):
-            continue
-        co = np.empty(2 * len(fcurve.keyframe_points), np.float32)
-        fcurve.keyframe_points.foreach_get("co", co)
-        if co[1::2].max() > block.slider_max + 1e-6 or co[1::2].min() < block.slider_min - 1e-6:
-            passed.append(block.name)
-    return [f"These shape keys reach their slider limits: {', '.join(passed)}."] if passed else []

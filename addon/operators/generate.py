@@ -93,7 +93,7 @@ class Generating:
 
     def _run(self, context: Context) -> list[str]:
         begin(self.order(current_shot(context)), writes_itself=self.wait)
-        return write_result(context.scene, wait()) if self.wait else []
+        return write_result(wait()) if self.wait else []
 
     def invoke(self, context: Context, event: bpy.types.Event) -> Outcome:
         """In a window: send, then pump by a timer; Escape cancels."""
@@ -116,7 +116,7 @@ class Generating:
         self.cancel(context)
         if job is None:
             return {"CANCELLED"}
-        return reporting(self, lambda: _write_or_raise(context.scene, job))
+        return reporting(self, lambda: _write_or_raise(job))
 
     def cancel(self, context: Context) -> None:
         """Take the timer away."""
@@ -130,23 +130,24 @@ def _model_name() -> str:
     return str(session.client.info.get("model", "")) if session.client is not None else ""
 
 
-def _write_or_raise(scene: bpy.types.Scene, job: Job) -> list[str]:
+def _write_or_raise(job: Job) -> list[str]:
     """Write a finished job's result, or raise why there is none."""
     if job.failure is not None:
         raise failure_error(job.failure)
-    return write_result(scene, job)
+    return write_result(job)
 
 
-def write_result(scene: bpy.types.Scene, job: Job) -> list[str]:
-    """Write a result into the scene it was asked for.
+def write_result(job: Job) -> list[str]:
+    """Write a result into the scene it was asked for, whichever is active by now.
 
     Raises:
         RetakeError: The head is gone, or what came does not fit.
     """
-    record = next((record for record in scene.retake.heads if record.uid == job.order.head_uid), None)
-    if record is None or record.head is None or job.result is None:
+    scene = state.scene_of(job.order.scene, job.order.head_uid)
+    head = None if scene is None else state.head_of(scene, job.order.head_uid)
+    if scene is None or head is None or job.result is None:
         raise RetakeError("The head that the takes were for is no longer in the scene.")
-    sentences = direct.receive(open_shot(scene, record.head), job.order, job.result)
+    sentences = direct.receive(open_shot(scene, head), job.order, job.result)
     session.sentence = "Done"
     return sentences
 
@@ -221,7 +222,7 @@ class RETAKE_OT_receive(bpy.types.Operator):
         job = session.job
         if job is None or job.result is None:
             return {"CANCELLED"}
-        return reporting(self, lambda: write_result(context.scene, job))
+        return reporting(self, lambda: write_result(job))
 
 
 class RETAKE_OT_cancel(bpy.types.Operator):

@@ -144,7 +144,12 @@ def _finish(job: Job) -> None:
     if job.failure is not None:
         session.sentence = job.failure.sentence
     elif not job.writes_itself:
-        bpy.ops.retake.receive()
+        try:
+            bpy.ops.retake.receive()
+        except RuntimeError as error:  # how Blender hands on what an operator reported
+            sentence = str(error).removeprefix("Error: ").strip()
+            job.failure = Failed(job.request, RetakeError.code, sentence, "")
+            session.sentence = sentence
 
 
 def wait() -> Job:

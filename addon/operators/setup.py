@@ -7,6 +7,7 @@ from pathlib import Path
 
 import bpy
 
+from ...backend.errors import AudioError
 from .. import compat
 from ..core.timing import AudioClock
 from ..scene import audio, state
@@ -69,6 +70,8 @@ class RETAKE_OT_import_audio(bpy.types.Operator):
 
     def _import(self, context: Context) -> list[str]:
         scene, shot = context.scene, current_shot(context)
+        if not self.filepath:
+            raise AudioError("No file was chosen.", "Choose a recording, e.g. a WAV or FLAC file.")
         path = Path(bpy.path.abspath(self.filepath))
         seconds = audio.check_recording(path)
         frame = self.frame if self.properties.is_property_set("frame") else scene.frame_start

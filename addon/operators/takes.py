@@ -8,11 +8,13 @@ from dataclasses import replace
 
 import bpy
 
+from ..core.keys import Choice, Finding
 from ..core.library import Library
 from ..scene import state
-from ..scene.shot import Shot, recording_of
+from ..scene.shot import Shot, recording_of, written_clock
 from . import direct
 from .common import Context, Outcome, current_shot, record_in, refuse, reporting, why_no_head, why_no_takes
+from .generate import BAKE_ITEMS, CORRECTED_ITEMS
 
 
 class TakeOperator:
@@ -33,33 +35,84 @@ def change_library(shot: Shot, change: Callable[[Library], object]) -> None:
         state.save_library(shot.record, library)
 
 
-class RETAKE_OT_show_take(TakeOperator, bpy.types.Operator):
-    """Let this take play: only generated keys are rewritten"""
+ASK = (
+    "ASK",
+    "Ask",
+    "Nothing is written while generated keys were changed together and it is not said what becomes of them",
+)
 
-    bl_idname = "retake.show_take"
-    bl_label = "Show Take"
+
+class SwitchOperator:
+    """What plays is switched; generated keys that were changed together wait for the animator's choice."""
+
     bl_options = {"REGISTER", "UNDO_GROUPED"}
 
-    def execute(self, context: Context) -> Outcome:
-        """Show it."""
-        return reporting(self, lambda: direct.show_take(current_shot(context), self.take, direct.Options()))
-
-
-class RETAKE_OT_show_original(bpy.types.Operator):
-    """Take 0: what was there before the first take"""
-
-    bl_idname = "retake.show_original"
-    bl_label = "Original"
-    bl_options = {"REGISTER", "UNDO_GROUPED"}
+    corrected: bpy.props.EnumProperty(items=(ASK, *CORRECTED_ITEMS), name="Changed Keys", options={"SKIP_SAVE"})
 
     @classmethod
     def poll(cls, context: Context) -> bool:
         """There is a take."""
         return refuse(cls, why_no_takes(context))
 
+    def asked(self) -> direct.Options:
+        """What was chosen."""
+        return direct.Options(corrected=None if self.corrected == "ASK" else Choice(self.corrected))
+
+    def open_questions(self, shot: Shot) -> list[Finding]:
+        """What has to be decided first; each operator has its own."""
+        raise NotImplementedError
+
+    def invoke(self, context: Context, event: bpy.types.Event) -> Outcome:
+        """In a window: ask where there is something to decide."""
+        found: list[Finding] = []
+        outcome = reporting(self, lambda: found.extend(self.open_questions(current_shot(context))))
+        if outcome != {"FINISHED"} or not found or self.corrected != "ASK":
+            return self.execute(context) if outcome == {"FINISHED"} else outcome
+        self.corrected, self.sentence = "KEEP", found[0].sentence
+        return context.window_manager.invoke_props_dialog(self, width=640)
+
+    def draw(self, context: Context) -> None:
+        """The question, and the choices."""
+        self.layout.label(text=getattr(self, "sentence", ""))
+        self.layout.prop(self, "corrected", expand=True)
+
+
+class RETAKE_OT_show_take(SwitchOperator, bpy.types.Operator):
+    """Let this take play: only generated keys are rewritten"""
+
+    bl_idname = "retake.show_take"
+    bl_label = "Show Take"
+
+    take: bpy.props.IntProperty(name="Take", min=1, description="Its number")
+    bakes: bpy.props.EnumProperty(items=BAKE_ITEMS, name="Bakes", options={"SKIP_SAVE"})
+
+    def asked(self) -> direct.Options:
+        """What was chosen."""
+        return replace(super().asked(), bakes=Choice(self.bakes))
+
+    def open_questions(self, shot: Shot) -> list[Finding]:
+        """What has to be decided before the take is written."""
+        reading = direct.read_take(shot, self.take, self.asked())
+        return direct.asked_about(shot, reading, reading.books.library.take(self.take).parts)
+
+    def execute(self, context: Context) -> Outcome:
+        """Show it."""
+        return reporting(self, lambda: direct.show_take(current_shot(context), self.take, self.asked()))
+
+
+class RETAKE_OT_show_original(SwitchOperator, bpy.types.Operator):
+    """Take 0: what was there before the first take"""
+
+    bl_idname = "retake.show_original"
+    bl_label = "Original"
+
+    def open_questions(self, shot: Shot) -> list[Finding]:
+        """What has to be decided before our keys go."""
+        return direct.asked_about(shot, direct.read_whole(shot, self.asked()), None)
+
     def execute(self, context: Context) -> Outcome:
         """Take our keys off."""
-        return reporting(self, lambda: direct.show_original(current_shot(context)))
+        return reporting(self, lambda: direct.show_original(current_shot(context), self.asked()))
 
 
 class RETAKE_OT_pin_take(TakeOperator, bpy.types.Operator):
@@ -165,7 +218,8 @@ class RETAKE_OT_lock_span(bpy.types.Operator):
 
         def work() -> None:
             shot = current_shot(context)
-            clock, notes = recording_of(shot).clock, state.load_notes(shot.record)
+            notes = state.load_notes(shot.record)
+            clock = written_clock(notes, recording_of(shot))
             span = clock.second_span(direct.Span(self.frame_start, self.frame_end))
             if self.unlock:
                 notes.locked = [(a, b) for a, b in notes.locked if b < span.start or a > span.end]

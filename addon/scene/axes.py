@@ -64,23 +64,30 @@ def components_to_matrix(values: FloatArray, mode: str) -> Matrix:
     return Euler([float(value) for value in values], mode).to_matrix()
 
 
-def matrix_to_components(matrix: Matrix, mode: str, before: FloatArray | None) -> FloatArray:
+def model_to_quaternions(rotations: FloatArray, rest: Matrix) -> FloatArray:
+    """Quaternions (F, 4), w first, of a pose bone for rotations (F, 3) in model axes: `model_to_pose` for many."""
+    angles = np.linalg.norm(rotations, axis=1, keepdims=True)
+    half_sinc = 0.5 * np.sinc(angles / (2.0 * np.pi))
+    to_bone = np.array(rest.inverted()) @ MODEL_TO_BLENDER
+    return np.concatenate((np.cos(angles / 2.0), half_sinc * (rotations @ to_bone.T)), axis=1)
+
+
+def quaternion_to_components(quaternion: FloatArray, mode: str, before: FloatArray | None) -> FloatArray:
     """Components of a rotation in a rotation mode, on the side of the key before it.
 
     Args:
-        matrix: (3, 3) rotation of the pose bone.
+        quaternion: (4,) rotation of the pose bone, w first.
         mode: The bone's rotation mode.
         before: Components of the key before, or None: quaternions come out on its hemisphere, Euler angles nearest
             to it, axis-angle with an angle nearest to its.
     """
     if mode == "QUATERNION":
-        return _on_hemisphere(np.array(matrix.to_quaternion(), np.float64), before)
+        return _on_hemisphere(quaternion, before)
+    turn = Quaternion(quaternion.tolist())
     if mode == "AXIS_ANGLE":
-        return _nearest_axis_angle(matrix, before)
-    euler = (
-        matrix.to_euler(mode, Euler([float(v) for v in before], mode)) if before is not None else matrix.to_euler(mode)
-    )
-    return np.array(euler, np.float64)
+        return _nearest_axis_angle(turn, before)
+    nearest = () if before is None else (Euler(before.tolist(), mode),)
+    return np.array(turn.to_euler(mode, *nearest), np.float64)
 
 
 def _on_hemisphere(quaternion: FloatArray, before: FloatArray | None) -> FloatArray:
@@ -89,9 +96,9 @@ def _on_hemisphere(quaternion: FloatArray, before: FloatArray | None) -> FloatAr
     return -quaternion if float(quaternion @ reference) < 0.0 else quaternion
 
 
-def _nearest_axis_angle(matrix: Matrix, before: FloatArray | None) -> FloatArray:
+def _nearest_axis_angle(turn: Quaternion, before: FloatArray | None) -> FloatArray:
     """(angle, axis) of a rotation, its axis pointing like the one before so that components do not jump."""
-    axis, angle = matrix.to_quaternion().to_axis_angle()
+    axis, angle = turn.to_axis_angle()
     vector = np.array(axis, np.float64)
     if abs(angle) < 1e-7:
         vector = np.array([0.0, 1.0, 0.0]) if before is None else np.asarray(before[1:], np.float64)

@@ -22,6 +22,8 @@ Frozen = dict[str, Any]
 """A frozen handle: frame, side ("left" or "right"), type before, point before, point now."""
 
 GENERATED = 5
+FAR = 1e9
+"""A frame beyond all keys."""
 SIDES = ("left", "right")
 
 
@@ -80,6 +82,8 @@ def edit_curve(
         frozen: Handles that were frozen before.
     """
     base, kept_frozen = _give_back(old, frozen, windows)
+    if len(windows) == 1 and (refreshed := _refreshed(base, removed, windows[0], kept_frozen)) is not None:
+        return refreshed
     curve = Curve(base.copy(), _movable(base, kept_frozen), linear_extrapolation)
     keep, pieces, edges = np.ones(len(old), bool), [], []
     for window in windows:
@@ -97,6 +101,19 @@ def edit_curve(
         between = (window.frames > left + SAME_FRAME) & (window.frames < right - SAME_FRAME)
         pieces.append(generated_keys(window.frames[between], window.values[between]))
     return _assemble(base[keep], pieces, edges, kept_frozen)
+
+
+def _refreshed(base: Table, removed: BoolArray, window: Window, frozen: list[Frozen]) -> Edit | None:
+    """The edit where keys of ours only get other values, as when takes are switched; None where there is more to it."""
+    inside, left, right = _borders(base, removed, window)
+    if left is None or right is None or at_frame(base, left) is None or at_frame(base, right) is None:
+        return None
+    between = (window.frames > left + SAME_FRAME) & (window.frames < right - SAME_FRAME)
+    places = np.flatnonzero(inside)
+    if len(places) != between.sum() or np.abs(base["co"][places, 0] - window.frames[between]).max(initial=0.0) > 1e-4:
+        return None
+    base[places] = generated_keys(base["co"][places, 0], window.values[between])
+    return _edit_of(base, [left, right], frozen)
 
 
 def _borders(base: Table, removed: BoolArray, window: Window) -> tuple[BoolArray, float | None, float | None]:
@@ -187,7 +204,11 @@ def thaw(table: Table, note: Frozen) -> None:
 
 def _assemble(kept: Table, pieces: Sequence[Table], edges: list[float], frozen: list[Frozen]) -> Edit:
     """Merge kept and new keys; say which handles have to stay."""
-    table = sorted_unique(np.concatenate((kept, *pieces)) if pieces else kept.copy())
+    return _edit_of(sorted_unique(np.concatenate((kept, *pieces)) if pieces else kept.copy()), edges, frozen)
+
+
+def _edit_of(table: Table, edges: list[float], frozen: list[Frozen]) -> Edit:
+    """The edit of a table whose keys changed between pairs of edges."""
     times = table["co"][:, 0].astype(np.float64)
     outside_left, outside_right = _outside(times, edges)
     return Edit(
@@ -213,7 +234,13 @@ def _outside(times: FloatArray, edges: list[float]) -> tuple[BoolArray, BoolArra
     return left, right
 
 
-def clear_curve(old: Table, removed: BoolArray, restored: Table, frozen: Sequence[Frozen]) -> Edit:
+def clear_curve(
+    old: Table,
+    removed: BoolArray,
+    restored: Table,
+    frozen: Sequence[Frozen],
+    locked: Sequence[tuple[float, float]] = (),
+) -> Edit:
     """Take every key of ours off a curve: the animator's stand as they did, frozen handles are given back.
 
     Args:
@@ -221,9 +248,37 @@ def clear_curve(old: Table, removed: BoolArray, restored: Table, frozen: Sequenc
         removed: (K,) keys of ours.
         restored: Keys of the animator that we had replaced; those whose frame is taken stay away.
         frozen: Handles to give back.
+        locked: First and last frames of stretches in which nothing changes, see `locked_stretches`.
     """
-    base = old[~removed].copy()
+    times = old["co"][:, 0].astype(np.float64)
+    base = old[~removed | _within(times, locked)].copy()
+    kept = [note for note in frozen if _within(np.array([note["frame"]]), locked)[0]]
     for note in frozen:
-        thaw(base, note)
+        if note not in kept:
+            thaw(base, note)
+    restored = restored[~_within(restored["co"][:, 0].astype(np.float64), locked)]
     table = sorted_unique(np.concatenate((base, restored))) if len(restored) else base
-    return Edit(table, _animators_own(table, "handle_left_type"), _animators_own(table, "handle_right_type"), [])
+    times = table["co"][:, 0].astype(np.float64)
+    hold_left, hold_right = _animators_own(table, "handle_left_type"), _animators_own(table, "handle_right_type")
+    for first, last in locked:
+        hold_left |= (times > first + SAME_FRAME) & (times <= last + SAME_FRAME)
+        hold_right |= (times >= first - SAME_FRAME) & (times < last - SAME_FRAME)
+    return Edit(table, hold_left, hold_right, [], kept)
+
+
+def locked_stretches(table: Table, spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Locked spans widened to the keys that shape the curve at their ends: all keys of a stretch stay."""
+    times = table["co"][:, 0].astype(np.float64)
+    found = []
+    for first, last in spans:
+        before, after = times[times <= first + SAME_FRAME], times[times >= last - SAME_FRAME]
+        found.append((float(before.max(initial=-np.inf)), float(after.min(initial=np.inf))))
+    return [(max(first, -FAR), min(last, FAR)) for first, last in found]
+
+
+def _within(times: FloatArray, spans: Sequence[tuple[float, float]]) -> BoolArray:
+    """Which frames lie in one of some spans, ends included."""
+    inside = np.zeros(len(times), bool)
+    for first, last in spans:
+        inside |= (times >= first - SAME_FRAME) & (times <= last + SAME_FRAME)
+    return inside

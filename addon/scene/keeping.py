@@ -3,16 +3,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import bpy
 import numpy as np
+from numpy.typing import NDArray
 
 from ...backend.errors import InputError
 from .. import compat
+from ..core.timing import Span
 from .edit import GENERATED
 from .key_table import SAME_FRAME, generated_keys, read_table, sorted_unique, write_table
 from .shot import Shot
+from .snapshot import block_neck_together
+from .targets import obstacles
 from .writer import Books
 
 KEYFRAME = 0
@@ -35,8 +40,9 @@ def keep_as_action(shot: Shot, name: str) -> list[bpy.types.Action]:
     for action in dict.fromkeys(owner.animation_data.action for owner in _owners(shot)):
         copy = action.copy()
         copy.name, copy.use_fake_user = name, True
-        for fcurve in compat.all_fcurves(copy):
-            _make_ordinary(fcurve)
+        for owner in _owners(shot):
+            if owner.animation_data.action == action:
+                _make_targets_ordinary(shot, owner, compat.curves_like(copy, owner))
         kept.append(copy)
     return kept
 
@@ -58,18 +64,31 @@ def push_to_nla(shot: Shot, name: str, books: Books) -> None:
     _start_anew(books)
 
 
-def bake(shot: Shot, books: Books) -> None:
+def bake(shot: Shot, books: Books, locked: Sequence[Span]) -> list[str]:
     """Turn our keys into the animator's, with a key on every frame from the first of ours to the last.
+
+    Args:
+        shot: The shot.
+        books: What is remembered; what was baked is forgotten.
+        locked: Spans of scene frames that the animator locked: nothing changes there.
+
+    Returns:
+        Channels of the curves that are left, as they may not be written.
 
     Raises:
         InputError: Nothing of ours plays.
     """
+    left = []
+    blocked = block_neck_together(shot, {target.curve_id: obstacles(target) for target in shot.targets})
     for owner in _owners(shot):
         for target in shot.own_targets(owner):
-            if target.fcurve is not None:
-                _bake_curve(target.fcurve, shot.shifts[target.curve_id])
+            if target.fcurve is not None and blocked[target.curve_id].any:
+                left.append(target)
+            elif target.fcurve is not None:
+                _bake_curve(target.fcurve, shot.shifts[target.curve_id], locked)
         owner.update_tag()
-    _start_anew(books)
+    _start_anew(books, {target.curve_id for target in left})
+    return list(dict.fromkeys(channel for target in left for channel in target.channels))
 
 
 def _owners(shot: Shot) -> list[bpy.types.ID]:
@@ -84,22 +103,40 @@ def _owners(shot: Shot) -> list[bpy.types.ID]:
     return list(found)
 
 
-def _make_ordinary(fcurve: Any) -> None:
-    """Give our keys the type of plain keyframes; nothing else changes."""
-    types = np.empty(len(fcurve.keyframe_points), np.int32)
-    fcurve.keyframe_points.foreach_get("type", types)
-    types[types == GENERATED] = KEYFRAME
+def _make_targets_ordinary(shot: Shot, owner: bpy.types.ID, fcurves: Any) -> None:
+    """Make our keys plain keyframes on those of some curves that belong to the shot."""
+    for target in shot.own_targets(owner):
+        fcurve = fcurves.find(target.data_path, index=target.index)
+        if fcurve is not None:
+            _make_ordinary(fcurve)
+
+
+def _make_ordinary(fcurve: Any, locked: Sequence[Span] = ()) -> None:
+    """Give our keys the type of plain keyframes, except in locked spans of its frames; nothing else changes."""
+    table = read_table(fcurve)
+    types = table["type"].copy()
+    types[(types == GENERATED) & ~_inside(table["co"][:, 0], locked)] = KEYFRAME
     fcurve.keyframe_points.foreach_set("type", types)
 
 
-def _bake_curve(fcurve: Any, shift: float) -> None:
+def _inside(frames: NDArray[Any], spans: Sequence[Span]) -> NDArray[np.bool_]:
+    """Which frames lie in one of some spans."""
+    inside = np.zeros(len(frames), bool)
+    for span in spans:
+        inside |= (frames >= span.start - SAME_FRAME) & (frames <= span.end + SAME_FRAME)
+    return inside
+
+
+def _bake_curve(fcurve: Any, shift: float, locked_frames: Sequence[Span]) -> None:
     """A plain key on every scene frame that our keys span; the curve plays as before at those frames."""
     table = read_table(fcurve)
     ours = table["co"][table["type"] == GENERATED, 0].astype(np.float64) + shift
     if not len(ours):
         return
     frames = np.arange(np.ceil(ours.min() - SAME_FRAME), np.floor(ours.max() + SAME_FRAME) + 1.0) - shift
+    locked = [Span(span.start - shift, span.end - shift) for span in locked_frames]
     taken = np.abs(frames[:, None] - table["co"][:, 0][None]).min(axis=1) < SAME_FRAME
+    taken |= _inside(frames, locked)
     modifiers = [modifier for modifier in fcurve.modifiers if not modifier.mute]
     for modifier in modifiers:
         modifier.mute = True
@@ -109,14 +146,14 @@ def _bake_curve(fcurve: Any, shift: float) -> None:
     added = generated_keys(frames[~taken], values)
     write_table(fcurve, sorted_unique(np.concatenate((table, added))))
     fcurve.keyframe_points.handles_recalc()
-    _make_ordinary(fcurve)
+    _make_ordinary(fcurve, locked)
 
 
-def _start_anew(books: Books) -> None:
-    """What stands now is the animator's: the next write finds a new original."""
+def _start_anew(books: Books, left: Collection[str] = ()) -> None:
+    """What stands now is the animator's, except on curves that were left: the next write finds a new original."""
     books.library.comp.clear()
-    books.library.original.clear()
-    books.ledger.curves.clear()
-    books.notes.frozen.clear()
+    for remembered in (books.library.original, books.ledger.curves, books.notes.frozen):
+        for curve_id in [name for name in remembered if name not in left]:
+            del remembered[curve_id]
     books.notes.made_actions.clear()
     books.notes.shown, books.notes.clock = 0, None

@@ -59,13 +59,22 @@ def read_table(fcurve: Any) -> Table:
     return table
 
 
-def write_table(fcurve: Any, table: Table) -> None:
-    """Replace all keys of a curve by a table in order; computing automatic handles is the caller's."""
+def write_table(fcurve: Any, table: Table, old: Table | None = None) -> None:
+    """Replace all keys of a curve by a table in order; computing automatic handles is the caller's.
+
+    Args:
+        fcurve: The curve.
+        table: Its new keys.
+        old: Its keys as they stand, where the caller knows them: columns that stay are not written again.
+    """
     points = fcurve.keyframe_points
-    points.clear()
-    points.add(len(table))
+    is_same_count = old is not None and len(old) == len(table) == len(points)
+    if not is_same_count:
+        points.clear()
+        points.add(len(table))
     for name in KEY.names or ():
-        points.foreach_set(name, np.ascontiguousarray(table[name]).ravel())
+        if old is None or not is_same_count or (table[name] != old[name]).any():
+            points.foreach_set(name, np.ascontiguousarray(table[name]).ravel())
 
 
 def read_handles(fcurve: Any) -> dict[str, NDArray[np.float32]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import bpy
 import numpy as np
@@ -18,6 +19,8 @@ from ...backend.protocol import PARTS
 from .. import compat
 from ..core.timing import AudioClock, Span
 from . import audio, state
+from .edit import GENERATED
+from .key_table import read_table
 from .targets import NECK_BONE, Target, neck_targets, shape_key_targets
 from .timeline import tweak_shift
 
@@ -163,15 +166,40 @@ def _recording_without_strip(shot: Shot, record: state.RETAKE_PG_head) -> Record
     return Recording(path, seconds, clock, Span(0.0, seconds))
 
 
+def has_moved(notes: state.Notes, recording: Recording) -> bool:
+    """Whether the audio moved, or the frame rate changed, since the last write."""
+    clock = (recording.clock.fps, recording.clock.start_frame)
+    return notes.clock is not None and not np.allclose(notes.clock, clock, rtol=0.0, atol=1e-4)
+
+
+def written_clock(notes: state.Notes, recording: Recording) -> AudioClock:
+    """The clock of the last write, in whose frames locked keys stand."""
+    return AudioClock(*notes.clock) if notes.clock is not None else recording.clock
+
+
+def locked_frames(notes: state.Notes, recording: Recording) -> list[Span]:
+    """Locked spans in scene frames: they stay where their keys stand when the audio moves."""
+    clock = written_clock(notes, recording)
+    return [clock.frame_span(Span(*span)) for span in notes.locked]
+
+
 def neck_is_animated(shot: Shot) -> bool:
-    """Whether the neck, or a bone named head, is animated by keys at more than one time."""
+    """Whether the neck, or a bone named head, is animated by keys at more than one time that are not ours.
+
+    Curves of the assigned action count, and those of NLA strips that are not muted.
+    """
     if shot.armature is None:
         return False
-    curves = compat.fcurves_of(shot.armature) or ()
+    curves = [*(compat.fcurves_of(shot.armature) or ()), *compat.nla_fcurves(shot.armature)]
     prefixes = tuple(
         bone.path_from_id() + ".rotation" for bone in shot.armature.pose.bones if bone.name in ("neck", "head")
     )
-    return any(len(curve.keyframe_points) > 1 for curve in curves if curve.data_path.startswith(prefixes or ("\0",)))
+    return any(_moves(curve) for curve in curves if curve.data_path.startswith(prefixes or ("\0",)))
+
+
+def _moves(curve: Any) -> bool:
+    """Whether a curve has samples, or keys of the animator at more than one time."""
+    return len(curve.sampled_points) > 0 or int((read_table(curve)["type"] != GENERATED).sum()) > 1
 
 
 def default_parts(shot: Shot) -> tuple[str, ...]:

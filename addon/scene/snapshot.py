@@ -44,11 +44,13 @@ class Snapshot:
         shot: Where they were read.
         curves: One a target, in the order of `shot.targets`.
         tables: Curve id -> its keys, every attribute, in frames of the action.
+        locked: Spans of scene frames that the animator locked.
     """
 
     shot: Shot
     curves: tuple[CurveKeys, ...]
     tables: dict[str, Table]
+    locked: tuple[Span, ...] = ()
 
     def raw(self, target: Target, frames: FloatArray) -> FloatArray:
         """Values (F,) of a target's own curve, without modifiers, at scene frames."""
@@ -82,7 +84,7 @@ def read_snapshot(shot: Shot, frames: Span, locked: Sequence[Span] = ()) -> Snap
     """
     tables = {target.curve_id: _table(target) for target in shot.targets}
     blocked = {target.curve_id: obstacles(target) for target in shot.targets}
-    blocked = _block_neck_together(shot, blocked)
+    blocked = block_neck_together(shot, blocked)
     sampler = FrameSampler(shot.scene, _evaluated_objects(shot), lambda depsgraph: _probe(shot, depsgraph))
     neck = _neck_evaluate(shot, blocked, sampler)
     curves = []
@@ -90,7 +92,7 @@ def read_snapshot(shot: Shot, frames: Span, locked: Sequence[Span] = ()) -> Snap
         function = neck if target.channels == HEAD_ROTATION else _weight_evaluate(shot, target, blocked, sampler)
         spans = (*locked, *_eased_across(tables[target.curve_id], frames, shot.shifts[target.curve_id]))
         curves.append(_curve_keys(shot, target, tables[target.curve_id], blocked[target.curve_id], function, spans))
-    return Snapshot(shot, tuple(curves), tables)
+    return Snapshot(shot, tuple(curves), tables, tuple(locked))
 
 
 def _table(target: Target) -> Table:
@@ -126,7 +128,7 @@ def _curve_keys(
     )
 
 
-def _block_neck_together(shot: Shot, blocked: dict[str, Obstacles]) -> dict[str, Obstacles]:
+def block_neck_together(shot: Shot, blocked: dict[str, Obstacles]) -> dict[str, Obstacles]:
     """The neck's components are written together or not at all: an obstacle of one is one of all."""
     bone = shot.neck
     ids = [target.curve_id for target in shot.targets if target.channels == HEAD_ROTATION]

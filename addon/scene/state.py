@@ -8,6 +8,7 @@ and overridden head does not lose it. Takes that were deleted, or undone, are re
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import uuid
 from collections.abc import Iterator
@@ -63,14 +64,29 @@ class Notes:
     locked: list[tuple[float, float]] = dataclasses.field(default_factory=list)
 
 
+_Version = tuple[int, int, bytes]  # id, seed, digest of the values
+
 _decoded: dict[str, tuple[bytes, Library]] = {}
 _ledgers: dict[str, tuple[bytes, Ledger]] = {}
-_seen: dict[str, dict[tuple[int, bytes], Take]] = {}
+_seen: dict[str, dict[_Version, Take]] = {}
+_before: dict[str, dict[_Version, _Version]] = {}  # what an update replaced
+_replaced: dict[str, set[_Version]] = {}
 
 
 def record_of(scene: bpy.types.Scene, head: bpy.types.Object) -> RETAKE_PG_head | None:
     """The record of a head, None where it has none yet."""
     return next((record for record in scene.retake.heads if record.head == head), None)
+
+
+def head_of(scene: bpy.types.Scene, uid: str) -> bpy.types.Object | None:
+    """The head of a record, None where either is gone."""
+    return next((record.head for record in scene.retake.heads if record.uid == uid), None)
+
+
+def scene_of(name: str, uid: str) -> bpy.types.Scene | None:
+    """The scene that holds a head's record: the one of that name, else (it was renamed) any; None where none does."""
+    holding = [scene for scene in bpy.data.scenes if head_of(scene, uid) is not None]
+    return next((scene for scene in holding if scene.name == name), holding[0] if holding else None)
 
 
 def ensure_record(scene: bpy.types.Scene, head: bpy.types.Object) -> RETAKE_PG_head:
@@ -93,7 +109,7 @@ def load_library(record: RETAKE_PG_head) -> Library:
     if known is None or known[0] != data:
         known = (data, library_from_bytes(data) if data else Library())
         _decoded[record.uid] = known
-    _remember(record.uid, known[1])
+        _remember(record.uid, known[1])
     return known[1]
 
 
@@ -150,22 +166,36 @@ def save_notes(record: RETAKE_PG_head, notes: Notes) -> None:
     record.notes = json.dumps(dataclasses.asdict(notes))
 
 
+def note_replaced(uid: str, old: list[Take], new: list[Take]) -> None:
+    """Remember that an update put some takes in the place of others, so that these are not lost takes."""
+    before = _before.setdefault(uid, {})
+    before.update({_version(later): _version(take) for take, later in zip(old, new, strict=True)})
+
+
+def _version(take: Take) -> _Version:
+    return take.id, take.seed, hashlib.sha1(take.values.tobytes(), usedforsecurity=False).digest()
+
+
 def _remember(uid: str, library: Library) -> None:
-    """Keep every take that was ever seen, for recovery until Blender closes."""
-    seen = _seen.setdefault(uid, {})
-    for take in library.takes.values():
-        seen.setdefault((take.id, take.values.tobytes()[:4096] + str(take.seed).encode()), take)
+    """Keep every take that was ever seen, for recovery until Blender closes, and which of them updates replaced."""
+    present = {_version(take): take for take in library.takes.values()}
+    _seen.setdefault(uid, {}).update(present)
+    before, replaced = _before.get(uid, {}), _replaced.setdefault(uid, set())
+    replaced -= present.keys()
+    for version in present:
+        old = before.get(version)
+        while old is not None and old not in present and old not in replaced:
+            replaced.add(old)
+            old = before.get(old)
 
 
 def lost_takes(record: RETAKE_PG_head) -> list[Take]:
-    """Takes of a head that were deleted or undone since Blender started, oldest first."""
+    """Takes of a head that were deleted or undone since Blender started, oldest first; not what updates replaced."""
     library = load_library(record)
-    present = {(take.seed, take.values.tobytes()) for take in library.takes.values()}
-    lost: dict[tuple[int, bytes], Take] = {}
-    for take in _seen.get(record.uid, {}).values():
-        if (take.seed, take.values.tobytes()) not in present:
-            lost.setdefault((take.seed, take.values.tobytes()), take)
-    return list(lost.values())
+    present = {_version(take)[1:] for take in library.takes.values()}
+    seen, replaced = _seen.get(record.uid, {}), _replaced.get(record.uid, set())
+    lost = {version[1:]: take for version, take in seen.items() if version not in replaced}
+    return [take for version, take in lost.items() if version not in present]
 
 
 CLASSES = (RETAKE_PG_head, RETAKE_PG_scene)

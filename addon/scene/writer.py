@@ -23,9 +23,20 @@ from ..core.library import Library
 from ..core.render import ChannelPlan
 from ..core.takes import OriginalCurve
 from ..core.timing import Span
-from .axes import matrix_to_components, model_to_pose
-from .edit import GENERATED, SIDES, Edit, Window, clear_curve, edit_curve, freeze
-from .key_table import AUTOMATIC, KEY, SAME_FRAME, Table, at_frame, empty, read_handles, write_handles, write_table
+from .axes import model_to_quaternions, quaternion_to_components
+from .edit import FAR, GENERATED, SIDES, Edit, Window, clear_curve, edit_curve, freeze, locked_stretches
+from .key_table import (
+    AUTOMATIC,
+    FREE,
+    KEY,
+    SAME_FRAME,
+    Table,
+    at_frame,
+    empty,
+    read_handles,
+    write_handles,
+    write_table,
+)
 from .shot import Shot
 from .snapshot import Snapshot
 from .state import Notes
@@ -76,9 +87,15 @@ def write_plans(snapshot: Snapshot, state: KeyState, plans: Mapping[str, Channel
 
 
 def clear_plans(snapshot: Snapshot, state: KeyState, books: Books) -> None:
-    """Take all our keys off the head: Take 0 stands there, with the animator's keys set since."""
+    """Take all our keys off the head: Take 0 stands there, with the animator's keys set since.
+
+    Curves with an obstacle (locked, muted, driven, constrained) and locked spans stay as they are.
+    """
     statuses = {curve.keys.curve_id: curve.status for curve in state.curves}
+    blocked = {curve.keys.curve_id for curve in state.curves if curve.keys.obstacle}
     for target in snapshot.shot.targets:
+        if target.curve_id in blocked:
+            continue
         _clear_target(snapshot, target, statuses[target.curve_id], books)
     _drop_empty_actions(snapshot.shot, books)
     _tag(snapshot.shot)
@@ -93,13 +110,14 @@ def _write_target(
     removed = _REMOVED[status]
     windows = [_window(span, plan.frames - shift, values, old, removed, shift) for span in plan.rewrite]
     fcurve = target.fcurve
-    if not len(plan.frames) and not removed.any() and not plan.restore:
+    is_corrected = (status == KeyStatus.CORRECTED).any()  # has to be recorded as given, even if nothing is free
+    if not len(plan.frames) and not removed.any() and not plan.restore and not is_corrected:
         return
     _remember_original(target, old, books)
     restored = _restored(books.library.original[target.curve_id], old[~removed], plan.restore, shift)
     if not len(plan.frames) and not len(old) and not len(restored):
         return
-    if _covers_all(old, removed, windows) and not len(plan.frames):
+    if (removed.any() or plan.restore) and _covers_all(old, removed, windows) and not len(plan.frames):
         _clear_target(snapshot, target, status, books)
         return
     edit = edit_curve(
@@ -112,7 +130,7 @@ def _write_target(
     )
     if len(restored):
         edit = _with_restored(edit, restored)
-    _apply(target, fcurve if fcurve is not None else _new_curve(shot, target, books), edit, books)
+    _apply(target, fcurve if fcurve is not None else _new_curve(shot, target, books), edit, books, old)
 
 
 def _window(span: Span, frames: FloatArray, values: FloatArray, old: Table, removed: BoolArray, shift: float) -> Window:
@@ -144,15 +162,22 @@ def _promoted(old: Table, status: NDArray[np.uint8]) -> Table:
 
 
 def _remember_original(target: Target, old: Table, books: Books) -> None:
-    """Keep a curve as it is before our first write."""
+    """Keep a curve as it is before our first write.
+
+    Keys of ours on a curve that no ledger knows came with a copy of a head: they are no original.
+    """
     if target.curve_id in books.library.original:
         return
-    fcurve = target.fcurve
+    fcurve, copied = target.fcurve, old["type"] == GENERATED
+    copied &= target.curve_id not in books.ledger.curves
+    existed = fcurve is not None and not (len(old) and copied.all())
+    is_whole, old = not copied.any(), old[~copied]
     arrays: dict[str, NDArray[Any]] = {"frames": old["co"][:, 0].astype(np.float64)}
     if len(old):
         arrays |= {name: old[name].copy() for name in KEY.names or ()}
     properties = {"value": target.static, "extrapolation": fcurve.extrapolation if fcurve else "CONSTANT"}
-    books.library.remember_original(target.curve_id, OriginalCurve(fcurve is not None, arrays, properties))
+    properties["is_whole"] = is_whole
+    books.library.remember_original(target.curve_id, OriginalCurve(existed, arrays, properties))
 
 
 def _restored(original: OriginalCurve, kept: Table, spans: Sequence[Span], shift: float) -> Table:
@@ -192,31 +217,36 @@ def _made_action(books: Books, owner: bpy.types.ID | None) -> bpy.types.Action |
     return action if action is not None and action.name in books.notes.made_actions.values() else None
 
 
-def _apply(target: Target, fcurve: Any, edit: Edit, books: Books) -> None:
+def _apply(target: Target, fcurve: Any, edit: Edit, books: Books, old: Table) -> None:
     """Write an edited curve, record it and what was frozen."""
-    write_edit(fcurve, edit)
-    _record(target, fcurve, books)
+    write_edit(fcurve, edit, old)
+    books.ledger.record(target.curve_id, edit.table["co"][:, 0], edit.table["co"][:, 1], edit.table["type"])
     if edit.frozen:
         books.notes.frozen[target.curve_id] = edit.frozen
     else:
         books.notes.frozen.pop(target.curve_id, None)
 
 
-def write_edit(fcurve: Any, edit: Edit) -> None:
+def write_edit(fcurve: Any, edit: Edit, old: Table | None = None) -> None:
     """Write an edited table into a curve and keep the handles that have to stay.
 
     Args:
         fcurve: The curve; all its keys are replaced.
         edit: Its keys; `edit.frozen` gains the handles that had to be frozen.
+        old: Its keys as they stand, where the caller knows them.
     """
-    write_table(fcurve, edit.table)
+    write_table(fcurve, edit.table, old)
     fcurve.keyframe_points.handles_recalc()
     _keep_handles(fcurve, edit)
 
 
 def _keep_handles(fcurve: Any, edit: Edit) -> None:
     """Put handles back where Blender moved them; automatic ones are frozen, those next to the edges first."""
-    if not _moved(fcurve, edit, 0.0).any():
+    may_move = [
+        (hold & (edit.table[f"handle_{side}_type"] != FREE)).any()
+        for side, hold in zip(SIDES, (edit.hold_left, edit.hold_right), strict=True)
+    ]
+    if not any(may_move) or not _moved(fcurve, edit, 0.0).any():
         return
     for near in (_next_to_edges(edit), np.ones(len(edit.table), bool)):
         moved = _moved(fcurve, edit, _HANDLE_TOLERANCE)
@@ -259,27 +289,19 @@ def _next_to_edges(edit: Edit) -> BoolArray:
     return near
 
 
-def _record(target: Target, fcurve: Any, books: Books) -> None:
-    """Remember a curve as it stands now."""
-    count = len(fcurve.keyframe_points)
-    points, types = np.empty(2 * count, np.float32), np.empty(count, np.int32)
-    fcurve.keyframe_points.foreach_get("co", points)
-    fcurve.keyframe_points.foreach_get("type", types)
-    books.ledger.record(target.curve_id, points[0::2], points[1::2], types)
-
-
 def _clear_target(snapshot: Snapshot, target: Target, status: NDArray[np.uint8], books: Books) -> None:
     """Take our keys off one curve; a curve that we made and nobody else used goes, its property back to its value."""
     fcurve, original = target.fcurve, books.library.original.get(target.curve_id)
     if fcurve is None or original is None:
         return
     old = snapshot.tables[target.curve_id]
-    removed = status == KeyStatus.GENERATED
-    everywhere = Span(-1e9, 1e9)
-    restored = _restored(original, old[~removed], [everywhere], 0.0)
-    edit = clear_curve(_promoted(old, status), removed, restored, books.notes.frozen.get(target.curve_id, ()))
+    removed, shift = _REMOVED[status], snapshot.shot.shifts[target.curve_id]
+    locked = locked_stretches(old, [(span.start - shift, span.end - shift) for span in snapshot.locked])
+    restored = _restored(original, old[~removed], [Span(-FAR, FAR)], 0.0)
+    frozen = books.notes.frozen.get(target.curve_id, ())
+    edit = clear_curve(_promoted(old, status), removed, restored, frozen, locked)
     if len(edit.table) or original.existed:
-        _apply(target, fcurve, edit, books)
+        _apply(target, fcurve, edit, books, old)
         _restore_handles(fcurve, edit.table, original)
         return
     compat.fcurves_of(target.owner).remove(fcurve)
@@ -292,7 +314,9 @@ def _restore_handles(fcurve: Any, table: Table, original: OriginalCurve) -> None
     """Give a curve that holds the keys of Take 0 and no other its handles to the last bit."""
     rows = _rows(dict(original.arrays))
     names = [name for name in KEY.names or () if not name.startswith(("handle_left", "handle_right", "select"))]
-    if len(rows) != len(table) or any(not np.array_equal(rows[name], table[name]) for name in names):
+    if len(rows) != len(table) or not original.properties.get("is_whole", True):
+        return
+    if any(not np.array_equal(rows[name], table[name]) for name in names):
         return
     if all(np.array_equal(rows[f"handle_{side}_type"], table[f"handle_{side}_type"]) for side in SIDES):
         write_handles(fcurve, rows)
@@ -338,16 +362,25 @@ def _neck_components(
     targets = [target for target in shot.targets if target.channels == HEAD_ROTATION]
     if plan is None or not len(plan.frames) or shot.neck is None:
         return np.zeros((0, max(len(targets), 1)))
-    model = np.stack([plans[name].values for name in HEAD_ROTATION], axis=-1)
-    keyed = _keyed_frames(snapshot, targets, statuses)
-    standing = np.stack([snapshot.raw(target, plan.frames) for target in targets], axis=-1)
+    frames, keyed = plan.frames, _keyed_frames(snapshot, targets, statuses)
+    standing_rows = np.flatnonzero(_near(frames, keyed) | (np.arange(len(frames)) == 0))
+    standing = np.stack([snapshot.raw(target, frames[standing_rows]) for target in targets], axis=-1)
+    at_keys = dict(zip(standing_rows.tolist(), standing, strict=True))
+    before = at_keys[0] if _near(frames[:1], keyed)[0] else at_keys.pop(0)
     rest, mode = shot.neck.bone.matrix_local.to_3x3(), shot.neck.rotation_mode
-    before, found = standing[0], np.empty_like(standing)
-    for row, frame in enumerate(plan.frames):
-        is_keyed = len(keyed) > 0 and float(np.abs(keyed - frame).min()) < SAME_FRAME
-        before = standing[row] if is_keyed else matrix_to_components(model_to_pose(model[row], rest), mode, before)
+    turned = model_to_quaternions(np.stack([plans[name].values for name in HEAD_ROTATION], axis=-1), rest)
+    found = np.empty((len(frames), len(targets)))
+    for row, quaternion in enumerate(turned):
+        before = at_keys[row] if row in at_keys else quaternion_to_components(quaternion, mode, before)
         found[row] = before
     return found
+
+
+def _near(frames: FloatArray, keyed: FloatArray) -> BoolArray:
+    """(F,) which frames are those of keys."""
+    if not len(keyed):
+        return np.zeros(len(frames), bool)
+    return np.abs(frames[:, None] - keyed[None]).min(axis=1) < SAME_FRAME
 
 
 def _keyed_frames(

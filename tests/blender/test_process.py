@@ -46,6 +46,25 @@ def test_without_waiting_poll_writes_the_result(stage: Stage) -> None:
     assert session.job.seconds > 0.0
 
 
+def test_a_result_finds_its_scene_while_another_is_active(stage: Stage) -> None:
+    home = bpy.context.scene
+    bpy.ops.retake.new_takes(count=1, wait=False)
+    bpy.context.window.scene = bpy.data.scenes.new("Elsewhere")
+    pump()
+    assert session.job.failure is None
+    bpy.context.window.scene = home
+    assert len(stage.generated("jawOpen")) > 40
+
+
+def test_a_result_that_cannot_be_written_is_a_sentence_and_leaves_the_pump_whole(stage: Stage) -> None:
+    bpy.ops.retake.new_takes(count=1, wait=False)
+    bpy.data.objects.remove(stage.head)
+    pump()
+    assert session.job.failure is not None
+    assert "no longer in the scene" in session.job.failure.sentence
+    assert session.sentence == session.job.failure.sentence
+
+
 def test_one_generation_at_a_time(stage: Stage) -> None:
     slow(stage)
     with pytest.raises(RuntimeError, match="A generation is under way"):

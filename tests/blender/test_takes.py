@@ -138,6 +138,37 @@ def test_deleted_takes_are_recovered(taken: Stage) -> None:
         bpy.ops.retake.recover_takes()
 
 
+def test_recovering_does_not_bring_back_what_an_update_replaced(taken: Stage) -> None:
+    bpy.ops.retake.new_takes(count=1)
+    taken.key_value("jawOpen", 40, 0.7)
+    bpy.ops.retake.show_take(take=1)
+    bpy.ops.retake.update_take()
+    updated = library(taken).takes[1].values
+    bpy.ops.retake.delete_take(take=3)
+    bpy.ops.retake.recover_takes()
+    assert [(take.id, take.seed) for take in library(taken).takes.values()] == [(1, 0), (2, 1), (3, 2)]
+    bpy.ops.retake.show_take(take=2)
+    bpy.ops.retake.delete_take(take=1)
+    bpy.ops.retake.recover_takes()
+    assert list(library(taken).takes) == [1, 2, 3]
+    assert np.array_equal(library(taken).takes[1].values, updated)
+
+
+def test_a_take_whose_update_was_undone_can_be_recovered(taken: Stage) -> None:
+    old = library(taken).takes[1].values
+    bpy.ops.retake.show_take(take=1)
+    taken.key_value("jawOpen", 40, 0.7)
+    bpy.ops.ed.undo_push(message="Before")
+    bpy.ops.retake.update_take()
+    bpy.ops.ed.undo_push(message="Updated")
+    bpy.ops.ed.undo()
+    assert np.array_equal(library(taken).takes[1].values, old)
+    bpy.ops.retake.show_take(take=2)
+    bpy.ops.retake.delete_take(take=1)
+    bpy.ops.retake.recover_takes()
+    assert any(np.array_equal(take.values, old) for take in library(taken).takes.values())
+
+
 def test_renaming(taken: Stage) -> None:
     bpy.ops.retake.rename_take(take=2, name="Shy")
     assert library(taken).takes[2].name == "Shy"

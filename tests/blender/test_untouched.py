@@ -112,6 +112,12 @@ def furnish(stage: Stage) -> bpy.types.Object:
     return cube
 
 
+def slot_name(owner: bpy.types.ID) -> str:
+    """Identifier of the assigned slot; empty where there is none or actions have no slots."""
+    slot = getattr(owner.animation_data, "action_slot", None)
+    return slot.identifier if slot else ""
+
+
 def everything_else(stage: Stage) -> dict[str, Any]:
     rig, scene = stage.rig, stage.scene
     mapped = {(target.data_path, target.index) for target in stage.shot.targets}
@@ -120,7 +126,7 @@ def everything_else(stage: Stage) -> dict[str, Any]:
 
     return {
         "action": rig.animation_data.action.name,
-        "slot": compat.slot_name(rig),
+        "slot": slot_name(rig),
         "curves": {
             (curve.data_path, curve.array_index): read_table(curve).tobytes()
             for curve in curves

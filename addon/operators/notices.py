@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an animator is told before and after a write, and what only the animator can decide."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+import numpy as np
+
+from ...backend.errors import InputError
+from ..core.keys import CurveState, Finding, FindingKind, KeyState, KeyStatus
+from ..scene.shot import Shot
+
+_OURS = (KeyStatus.GENERATED, KeyStatus.CORRECTED, KeyStatus.REPLACED)
+
+
+def questions(keys: KeyState, channels: Collection[str]) -> list[Finding]:
+    """Shifts, scales and reshaped spans of generated keys that a write of some channels has to decide about."""
+    writable = {
+        curve.keys.curve_id
+        for curve in keys.curves
+        if not curve.keys.obstacle and any(name in channels for name in curve.keys.channels)
+    }
+    return [found for found in keys.findings if found.kind is not FindingKind.BAKE and writable & set(found.keys)]
+
+
+def refuse_unanswered(found: Iterable[Finding]) -> None:
+    """Refuse to write while the animator did not choose what becomes of changed keys.
+
+    Raises:
+        InputError: Something was found; the sentence names it and the choices.
+    """
+    sentences = [finding.sentence for finding in found]
+    if sentences:
+        more = f" (and {len(sentences) - 1} more such changes)" if len(sentences) > 1 else ""
+        raise InputError(sentences[0].rstrip(".") + more + ".", "Choose one under Changed Keys.")
+
+
+def left_standing(keys: KeyState, is_locked: bool) -> list[str]:
+    """Sentences about keys of ours that a write leaves because their curve or span may not be written."""
+    blocked = [curve for curve in keys.curves if curve.keys.obstacle and np.isin(curve.status, _OURS).any()]
+    found = obstacle_notices(blocked)
+    return [*found, "The locked spans stay as they are."] if is_locked else found
+
+
+def obstacle_notices(curves: Iterable[CurveState]) -> list[str]:
+    """A sentence for each thing that keeps curves from being written."""
+    by_obstacle: dict[str, dict[str, None]] = {}
+    for curve in curves:
+        if curve.keys.obstacle:
+            by_obstacle.setdefault(curve.keys.obstacle, {}).update(dict.fromkeys(curve.keys.channels))
+    return [f"Not written because of a {reason}: {', '.join(names)}." for reason, names in by_obstacle.items()]
+
+
+def reached_limits(shot: Shot) -> list[str]:
+    """A sentence that names the shape keys whose keys pass their slider's limits, where Blender clamps them."""
+    blocks = shot.head.data.shape_keys.key_blocks
+    passed = []
+    for target in shot.targets:
+        block, fcurve = blocks.get(target.channels[0]), target.fcurve
+        if block is None or fcurve is None or not len(fcurve.keyframe_points):
+            continue
+        co = np.empty(2 * len(fcurve.keyframe_points), np.float32)
+        fcurve.keyframe_points.foreach_get("co", co)
+        if co[1::2].max() > block.slider_max + 1e-6 or co[1::2].min() < block.slider_min - 1e-6:
+            passed.append(block.name)
+    return [f"These shape keys reach their slider limits: {', '.join(passed)}."] if passed else []
