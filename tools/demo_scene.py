@@ -24,7 +24,7 @@ from ..addon.operators import session
 from ..addon.scene.axes import model_to_pose, pose_to_model
 from ..addon.scene.shot import find_head, open_shot
 from ..backend.errors import RetakeError
-from ..backend.protocol import CHANNEL_NAMES, CONTROL_NAMES, HEAD_ROTATION
+from ..backend.protocol import CONTROL_NAMES, HEAD_ROTATION
 from .demo_backend import describe_backend, start_backend
 from .demo_plan import SMILE, TURN, Plan, plan_keys
 from .demo_video import prepare_video, render_video
@@ -32,8 +32,6 @@ from .demo_video import prepare_video, render_video
 TAKES = 3
 FIRST_FRAME = 1
 _EDGE_FRAMES = 3  # read beside the range, so that its edges can be judged
-HELD_CHANNELS = tuple(CHANNEL_NAMES.index(name) for name in SMILE)
-NECK_CHANNELS = tuple(CHANNEL_NAMES.index(name) for name in HEAD_ROTATION)
 
 
 @dataclass

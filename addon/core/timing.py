@@ -121,10 +121,6 @@ class AudioClock:
         """A span of scene frames as a span of seconds."""
         return Span(self.second(frames.start), self.second(frames.end))
 
-    def whole_frames(self, span: Span) -> IntArray:
-        """Integer scene frames within a span of seconds, in order; empty if there is none."""
-        return whole_frames_within(self.frame_span(span))
-
 
 def whole_frames_within(frames: Span) -> IntArray:
     """Integer frames within a span of frames, ends included up to 1e-6, in order."""

@@ -56,17 +56,6 @@ def keyframe_loss(target: Tensor, predicted: Tensor, keyframe_mask: Tensor) -> T
     return errors.mean()
 
 
-def total_loss(
-    target: Tensor, predicted: Tensor, frame_mask: Tensor, keyframe_mask: Tensor, weights: LossWeights
-) -> Tensor:
-    """Eq. 3 with Eq. 4 added: L_simple + lambda_vel L_vel + L_mask."""
-    return (
-        simple_loss(target, predicted, frame_mask)
-        + weights.velocity * velocity_loss(target, predicted, frame_mask)
-        + weights.keyframes * keyframe_loss(target, predicted, keyframe_mask)
-    )
-
-
 def _frame_mean(errors: Tensor, frame_mask: Tensor) -> Tensor:
     """Mean of (B, N) over the frames of the mask."""
     weights = frame_mask.to(errors.dtype)

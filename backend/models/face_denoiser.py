@@ -8,8 +8,6 @@ is the paper's network.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from .config import DenoiserConfig
 from .unet import ConditionedUNet
 
@@ -21,8 +19,3 @@ class FaceDenoiser(ConditionedUNet):
 
     def __init__(self, config: DenoiserConfig = DEFAULT_FACE) -> None:
         super().__init__(config)
-
-
-def face_config(motion_dim: int, style_dim: int) -> DenoiserConfig:
-    """Configuration of a face network in the default sizes for another motion space or style width."""
-    return replace(DEFAULT_FACE, motion_dim=motion_dim, style_dim=style_dim)

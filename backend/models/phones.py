@@ -26,8 +26,3 @@ def phone_name(label: str) -> str:
     if name not in PHONES:
         raise ValueError(f"{label!r} is not an ARPAbet phone; map it to one of {', '.join(PHONES)}.")
     return name
-
-
-def phone_index(label: str) -> int:
-    """Return the encoder's class of a label; see `phone_name`."""
-    return PHONES.index(phone_name(label))

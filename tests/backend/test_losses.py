@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from retake.backend.diffusion.losses import LossWeights, keyframe_loss, simple_loss, total_loss, velocity_loss
+from retake.backend.diffusion.losses import keyframe_loss, simple_loss, velocity_loss
 from retake.backend.diffusion.schedules import NUM_TRAIN_TIMESTEPS, ddim_scheduler, ddpm_scheduler
 
 
@@ -42,15 +42,6 @@ def test_the_keyframe_loss_weighs_a_single_key_as_much_as_many(motion: torch.Ten
     assert keyframe_loss(motion, motion + 1.0, one).item() == pytest.approx(1.0, rel=1e-5)
     assert keyframe_loss(motion, motion + 1.0, many).item() == pytest.approx(1.0, rel=1e-5)
     assert keyframe_loss(motion, motion + 1.0, torch.zeros_like(one)).item() == 0.0
-
-
-def test_the_total_is_the_weighted_sum(motion: torch.Tensor) -> None:
-    predicted = motion + torch.randn(motion.shape, generator=torch.Generator().manual_seed(1))
-    mask = torch.rand(motion.shape, generator=torch.Generator().manual_seed(2)) > 0.5
-    weights = LossWeights(velocity=10.0, keyframes=2.0)
-    expected = simple_loss(motion, predicted, real()) + 10.0 * velocity_loss(motion, predicted, real())
-    expected = expected + 2.0 * keyframe_loss(motion, predicted, mask)
-    torch.testing.assert_close(total_loss(motion, predicted, real(), mask, weights), expected)
 
 
 def test_schedules_agree_and_predict_the_clean_motion() -> None:
