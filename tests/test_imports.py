@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BLENDERS_OWN = {"bpy", "bpy_extras", "mathutils", "bmesh", "aud", "gpu", "blf"}
 
 # A package may import what stands to the left of it, itself included.
-_SHARED = ("errors", "protocol", "monitor")
+_SHARED = ("errors", "protocol", "monitor", "outputs")
 BACKEND_LAYERS = (*_SHARED, "rigs", "models", "audio", "diffusion", "pipelines", "teacher", "evaluation", "training")
 # The articulation teacher and labelled speech are the reference of the measures, which in turn judge the training.
 TEACHER = {"speech", "speech_folder", "articulation", "expression", "styles", "teacher"}
