@@ -181,7 +181,7 @@ def _remember(uid: str, library: Library) -> None:
     present = {_version(take): take for take in library.takes.values()}
     _seen.setdefault(uid, {}).update(present)
     before, replaced = _before.get(uid, {}), _replaced.setdefault(uid, set())
-    replaced -= present.keys()
+    replaced.difference_update(present)
     for version in present:
         old = before.get(version)
         while old is not None and old not in present and old not in replaced:
