@@ -115,8 +115,9 @@ def _render_part(
 
 @dataclass(frozen=True)
 class _Job:
-    """One channel to bend: its given values, track (F,), what the track holds a frame before and after it (2,), the
-    curve beside it, reach (frames), slope (mm a unit).
+    """One channel to bend: its given values, track (F,), the curve beside it, reach (frames), slope (mm a unit).
+
+    `beyond` (2,) is what the track holds a frame before and after it.
     """
 
     given: GivenChannel
@@ -172,8 +173,9 @@ def _edge(job: _Job, frames: FloatArray, values: FloatArray, *, is_start: bool) 
 
 
 def _inner_slope(job: _Job, frames: FloatArray, values: FloatArray, is_start: bool) -> float:
-    """Slope of the track at an end of an island, on the outer side where it goes on there: then a curve that already
-    follows it is left as it is.
+    """Slope of the track at an end of an island.
+
+    It is that of the outer side where the track goes on there: then a curve that already follows it is left as it is.
     """
     edge, end = (values[0], 0) if is_start else (values[-1], -1)
     beyond = job.beyond[end]
