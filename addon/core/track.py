@@ -88,8 +88,9 @@ def paint(
 def _empty(part: str, frames: IntArray) -> Track:
     """A track of nothing."""
     names, count = PARTS[part], len(frames)
-    flags = (np.zeros(count, bool) for _ in range(4))
-    return Track(names, frames, np.zeros((count, len(names))), *flags, np.full((2, len(names)), np.nan))
+    painted, original, closed, joined = np.zeros((4, count), bool)
+    values, beyond = np.zeros((count, len(names))), np.full((2, len(names)), np.nan)
+    return Track(names, frames, values, painted, original, closed, joined, beyond)
 
 
 def _cut(track: Track, limit: Span) -> Track | None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Callable
 
 import numpy as np
 from hypothesis import given, settings
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from retake.addon.core.render import render
-from retake.addon.core.timing import AudioClock, Span
+from retake.addon.core.timing import AudioClock, FloatArray, Span
 from retake.addon.core.track import fade_weight, paint, read_take, runs
 from retake.backend.protocol import CHANNEL_NAMES, MODEL_FPS
 from retake.tests.addon_core.builders import curve, given_of, library_of, make_lips, make_take, waves, whole_head
@@ -90,7 +90,11 @@ def test_a_limit_changes_nothing_within_it(fps: float, at: float, first: int, le
     over = make_take(2, waves(2), Span(1.0, 2.0))
     library = library_of(make_take(1, spoken), over)
     whole = render(library, clock, given_of(whole_head()), make_lips(), ["mouth"])
-    stands = {name: partial(np.interp, xp=plan.frames, fp=plan.values) for name, plan in whole.items()}
+
+    def reader(frames: FloatArray, values: FloatArray) -> Callable[[FloatArray], FloatArray]:
+        return lambda at: np.interp(at, frames, values)
+
+    stands = {name: reader(plan.frames, plan.values) for name, plan in whole.items()}
     limit = Span(first + 5, first + 5 + length)
     cut = render(library, clock, given_of(whole_head()), make_lips(), ["mouth"], limit, stands)
     for name, plan in cut.items():
