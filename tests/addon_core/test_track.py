@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from retake.addon.core.bend import BEND_SECONDS
 from retake.addon.core.render import render
 from retake.addon.core.timing import AudioClock, FloatArray, Span
 from retake.addon.core.track import fade_weight, paint, read_take, runs
@@ -95,7 +97,8 @@ def test_a_limit_changes_nothing_within_it(fps: float, at: float, first: int, le
         return lambda at: np.interp(at, frames, values)
 
     stands = {name: reader(plan.frames, plan.values) for name, plan in whole.items()}
-    limit = Span(first + 5, first + 5 + length)
+    start = math.ceil(at + BEND_SECONDS * fps) + 2 + first  # clear of the join at the take's own start
+    limit = Span(start, start + length)
     cut = render(library, clock, given_of(whole_head()), make_lips(), ["mouth"], limit, stands)
     for name, plan in cut.items():
         assert len(plan.frames)
