@@ -12,6 +12,7 @@
       - UnknownRigError      a head that was never registered with this process
     + ShapeError             arrays whose shapes disagree
   · CheckpointError          a model file that is missing, damaged or of another format
+  · PackageError             an interpreter without a package that the backend needs
   · CancelledError           the animator stopped the request
   · OutputError              a result that could not be written
   · BackendLostError         the other process ended, hangs or does not answer
@@ -103,6 +104,12 @@ class CheckpointError(RetakeError):
     """A model file is missing, damaged or of another format."""
 
     code = "checkpoint"
+
+
+class PackageError(RetakeError):
+    """The interpreter lacks a package that the backend needs."""
+
+    code = "package"
 
 
 class CancelledError(RetakeError):

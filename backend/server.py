@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 
-from .errors import OptionsError, ProtocolError, RetakeError
+from .errors import OptionsError, PackageError, ProtocolError, RetakeError
 from .protocol import CHANNEL_NAMES, MODEL_FPS, Arrays, check_hello, error_message, hello, read_message, write_message
 
 if TYPE_CHECKING:
@@ -101,6 +101,8 @@ class Server:
             self._send({"type": "result", "id": request, **answer}, made)
         except RetakeError as error:
             self._send(error_message(request, error))
+        except ImportError as error:
+            self._send(error_message(request, lacking_package(error)))
         except Exception as error:  # a bug or no memory: the log gets the traceback, the animator a sentence
             traceback.print_exc()
             wrapped = RetakeError(f"The backend failed: {type(error).__name__}: {error}.", "Its log tells more.")
@@ -161,7 +163,7 @@ class Server:
             while not self._requests.empty():
                 self._answer(*self._requests.get())
             session.warm_up()
-        except RetakeError as error:
+        except (RetakeError, ImportError) as error:
             print(error, file=sys.stderr)
 
     def _send(self, message: Mapping[str, object], arrays: Arrays | None = None) -> None:
@@ -170,6 +172,14 @@ class Server:
                 write_message(self._stdout, message, arrays)
         except OSError:  # the add-on's process is gone
             _end(0)
+
+
+def lacking_package(error: ImportError) -> PackageError:
+    """Error that names the interpreter and the package it lacks."""
+    return PackageError(
+        f"The Python at '{sys.executable}' lacks the package '{error.name}', which the backend needs.",
+        "Choose a Python that has the backend's packages in the add-on's preferences.",
+    )
 
 
 def peek_model_name(checkpoint: Path) -> str:

@@ -139,6 +139,17 @@ def test_a_missing_interpreter_is_one_sentence(stage: Stage, monkeypatch: pytest
     assert stage.curve("jawOpen") is None
 
 
+def test_a_python_without_the_packages_is_one_sentence(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    sessions.close()
+    monkeypatch.setenv("RETAKE_BACKEND_PYTHON", sys.executable)  # Blender's own has numpy, and no torch
+    sentence = error_of(bpy.ops.retake.new_takes)
+    sessions.close()
+    assert "lacks the package 'torch'" in sentence
+    assert "preferences" in sentence
+    assert "Traceback" not in sentence
+    assert stage.curve("jawOpen") is None
+
+
 CHILD = """
 import sys, time
 sys.path.insert(0, r"{scripts}")
