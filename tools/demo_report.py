@@ -100,7 +100,7 @@ def make_report(shown: Shown, audio: Path, sd: Floats, seam_table: Mapping[str, 
     """
     reference, source = _seam_reference(shown, audio, sd, seam_table)
     tracks, arrays = shown.arrays["tracks"], shown.arrays
-    inside = _generated(shown)
+    inside = _of_audio(shown)
     figures = {
         "key_error_max": _key_error(shown),
         "raw_sd": raw_sd(arrays["given_raw"], arrays["given_values"], arrays["given_channels"], sd),
@@ -129,11 +129,11 @@ def _key_error(shown: Shown) -> float:
     return key_error_max(held, given, neck, np.broadcast_to(TURN, neck.shape))
 
 
-def _generated(shown: Shown) -> Floats:
-    """Tracks within the generated range, (K, N, C)."""
+def _of_audio(shown: Shown) -> Floats:
+    """Tracks at the recording's own frames, (K, N, C): no silence that is performed beside it."""
     frames = shown.arrays["frames"]
-    first, last = (shown.frame(second) for second in shown.facts["span"])
-    return np.asarray(shown.arrays["tracks"][:, (frames >= first) & (frames <= last)], np.float64)
+    first, last = shown.frame(0.0), shown.frame(float(shown.facts["audio_seconds"]))
+    return np.asarray(shown.arrays["tracks"][:, (frames >= first) & (frames < last)], np.float64)
 
 
 def _seams(shown: Shown) -> Floats:

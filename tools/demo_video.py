@@ -16,7 +16,7 @@ import bpy
 from .blender_render import set_camera, set_workbench
 
 SIZE = 320  # px
-_LOOK_AT, _HEIGHT = (0.0, -0.04, 0.03), 0.25  # point in model axes and height that fills the picture, m
+_LOOK_AT, _HEIGHT = (0.0, -0.045, 0.03), 0.21  # point in model axes and height that fills the picture, m
 _ANGLE = 10.0  # degrees, a little from the character's left
 
 

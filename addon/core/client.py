@@ -7,7 +7,6 @@ for each request under way, or once without a request if none is. The next reque
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import queue
 import time
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from ...backend.errors import BackendLostError, CancelledError, ProtocolError, RetakeError, UnknownRigError
 from ...backend.protocol import as_error, check_hello, hello
+from .events import Arrays, Event, Failed, Progress, Ready, Result, progress_of
 from .process import BackendProcess, Ended, Incoming, find_python, lost_remedy
 from .request import RequestValues
 from .takes import Settings
@@ -39,8 +39,6 @@ __all__ = [
     "Rig",
     "find_python",
 ]
-
-Arrays = Mapping[str, NDArray[Any]]
 
 START_SECONDS = 60.0  # from start to hello; it is said before anything heavy is imported
 SILENCE_SECONDS = 120.0  # without a word while a request is under way; loading the model is the longest
@@ -93,54 +91,6 @@ class Rig:
             "J_regressor": self.joint_regressor,
             "weights": self.weights,
         }
-
-
-@dataclass(frozen=True)
-class Ready:
-    """The backend answered its hello; `info` is that message (device, model, capabilities)."""
-
-    info: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Progress:
-    """A request goes on: `stage`, `step` of `total`, `seconds_left` (None: not known yet)."""
-
-    request: int
-    stage: str
-    step: int
-    total: int
-    seconds_left: float | None
-
-
-@dataclass(frozen=True)
-class Result:
-    """A request is done: the result's message and arrays."""
-
-    request: int
-    message: Mapping[str, Any]
-    arrays: Arrays
-
-
-@dataclass(frozen=True)
-class Failed:
-    """A request, or the backend itself (request None), failed: one sentence and what to do.
-
-    `code` is that of backend/errors.py, e.g. "cancelled", "backend_lost", "version".
-    """
-
-    request: int | None
-    code: str
-    message: str
-    remedy: str
-
-    @property
-    def sentence(self) -> str:
-        """Message and remedy together."""
-        return f"{self.message} {self.remedy}".strip()
-
-
-Event = Ready | Progress | Result | Failed
 
 
 @dataclass
@@ -362,7 +312,7 @@ class BackendClient:
         """Act on an event of a request under way."""
         request = self._requests[number]
         if message["type"] == "progress":
-            self._events.append(_progress(number if request.waiting is None else request.waiting, message))
+            self._events.append(progress_of(number if request.waiting is None else request.waiting, message))
         elif message["type"] == "result":
             del self._requests[number]
             if request.waiting is None:
@@ -421,11 +371,3 @@ class BackendClient:
 
     def _report(self, number: int | None, error: RetakeError) -> None:
         self._events.append(Failed(number, error.code, error.message, error.remedy))
-
-
-def _progress(number: int, message: Mapping[str, Any]) -> Progress:
-    left = message.get("seconds_left")
-    with contextlib.suppress(TypeError, ValueError, KeyError):
-        seconds = None if left is None else float(left)
-        return Progress(number, str(message["stage"]), int(message["step"]), int(message["total"]), seconds)
-    raise ProtocolError("The backend sent a progress report without a step or total.")

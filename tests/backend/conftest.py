@@ -116,13 +116,16 @@ def run_backend(*arguments: str, cwd: Path | None = None, timeout: float = 120) 
 class Backend:
     """One backend process, spoken to as the add-on does."""
 
-    def __init__(self, checkpoint: Path) -> None:
+    def __init__(self, checkpoint: Path, search_first: Path | None = None) -> None:
+        environment = backend_environment()
+        if search_first is not None:
+            environment["PYTHONPATH"] = os.pathsep.join((str(search_first), environment["PYTHONPATH"]))
         self.process = subprocess.Popen(
             [sys.executable, "-m", "backend", "serve", "--model", str(checkpoint)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=backend_environment(),
+            env=environment,
         )
         self.log = b""
         self._drain = threading.Thread(target=self._read_log, daemon=True)
@@ -192,8 +195,8 @@ def start_backend(checkpoint: Path) -> Iterator[Callable[..., Backend]]:
     """Starts backend processes that end with the test."""
     started: list[Backend] = []
 
-    def start(model: Path = checkpoint) -> Backend:
-        started.append(Backend(model))
+    def start(model: Path = checkpoint, search_first: Path | None = None) -> Backend:
+        started.append(Backend(model, search_first))
         return started[-1]
 
     yield start

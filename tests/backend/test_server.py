@@ -58,11 +58,10 @@ def own_backend(start_backend: Start) -> Backend:
     return started
 
 
-def test_hello_comes_at_once(start_backend: Start) -> None:
-    started = time.perf_counter()
-    backend = start_backend()
+def test_hello_comes_before_torch_is_imported(start_backend: Start, tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("import time\ntime.sleep(600)\n", encoding="utf-8")  # an import that never ends
+    backend = start_backend(search_first=tmp_path)
     message = backend.greet()
-    assert time.perf_counter() - started < 2.5  # before torch: that alone takes as long
     assert (message["version"], message["side"]) == (PROTOCOL_VERSION, "backend")
     assert (message["model"], message["device"]) == ("random", "cpu")
     assert "generate" in message["capabilities"]
@@ -146,13 +145,15 @@ def test_features_are_cached_until_the_file_changes(backend: Backend, recording:
 def test_cancel_takes_effect_within_a_step(backend: Backend, recording: Path) -> None:
     backend.register_rig()
     request = backend.generate(recording, **SLOW)
-    while backend.receive()[0]["stage"] != "face":
+    while (before := backend.receive()[0])["stage"] != "face":
         pass
-    started = time.perf_counter()
     backend.request("cancel", target=request)
-    message, _, _ = backend.answer(request)
+    message, _, progress = backend.answer(request)
     assert message["code"] == "cancelled"
-    assert time.perf_counter() - started < 1.0  # 500 steps of 8 takes take many seconds
+    last = progress[-1] if progress else before  # steps go on while the word is on its way
+    assert last["stage"] == "face"
+    assert last["step"] - before["step"] < 50
+    assert before["total"] >= 500
     message, arrays, _ = backend.answer(backend.generate(recording))
     assert arrays["channels"].shape[0] == 2
 

@@ -86,6 +86,14 @@ def test_takes_that_differ() -> None:
     assert report["take_difference_neck_degrees"] > 5.0  # type: ignore[operator]
 
 
+def test_silence_beside_the_recording_does_not_make_takes_alike() -> None:
+    differing = shown(offset=0.2)
+    beside = (differing.arrays["frames"] < FIRST) | (differing.arrays["frames"] > LAST)
+    differing.arrays["tracks"][:, beside] = 0.0
+    alike = make_report(differing, SAMPLE, CHANNEL_SD, TABLE)["take_difference_mean"]
+    assert alike == make_report(shown(offset=0.2), SAMPLE, CHANNEL_SD, TABLE)["take_difference_mean"]
+
+
 def test_seams_are_compared_with_the_teacher_on_known_phones() -> None:
     assert make_report(shown(), SAMPLE, CHANNEL_SD, TABLE)["seam_reference"] == "the teacher's takes of this recording"
 
