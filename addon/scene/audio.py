@@ -8,6 +8,7 @@ kept with the head instead, and lengths come from the headers of WAV and FLAC fi
 from __future__ import annotations
 
 import wave
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,19 @@ def check_recording(path: Path) -> float:
     """
     if not path.is_file():
         raise AudioError(f"There is no recording at '{path}'.", "Choose an audio file that exists.")
-    if not path.stat().st_size:
+    status = path.stat()
+    if not status.st_size:
         raise AudioError(f"The recording '{path.name}' is empty.", "Choose another file.")
-    seconds = _length_by_audaspace(path) if compat.has_audio() else _length_by_header(path)
+    seconds = _length(path, status.st_size, status.st_mtime_ns)
     if seconds <= 0.0:
         raise AudioError(f"The recording '{path.name}' holds no sound.", "Choose another file.")
     return seconds
+
+
+@lru_cache(maxsize=64)
+def _length(path: Path, size: int, modified_ns: int) -> float:
+    """Length in seconds of a file as it is now: size and time of change are in the cache's key."""
+    return _length_by_audaspace(path) if compat.has_audio() else _length_by_header(path)
 
 
 def _length_by_audaspace(path: Path) -> float:

@@ -7,6 +7,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from ...backend.errors import RigError
 from ...backend.protocol import CONTROL_NAMES, HEAD_ROTATION
 from ..core.channels import LipModel
 from ..core.client import Rig
@@ -37,26 +38,43 @@ def build_rig(shot: Shot) -> Rig:
 
 def lip_model(shot: Shot) -> LipModel:
     """How the head's channels open its lips; without stored lip pairs nothing is taken for a closure."""
-    pairs = lip_pairs(shot.head)
-    template, controls = read_shapes(shot)
+    pairs, count = lip_pairs(shot.head), len(shot.head.data.vertices)
     if not len(pairs):
         return LipModel(0.0, np.zeros(len(CONTROL_NAMES) + len(HEAD_ROTATION)))
-    return LipModel.of_head(template, controls, pairs)
+    vertices = np.unique(pairs)
+    if vertices[-1] >= count:
+        raise RigError(
+            f"The lips stored with '{shot.head.name}' name vertex {vertices[-1]}, but its mesh has {count} vertices.",
+            "Undo what removed vertices, or add the head anew.",
+        )
+    template, controls = read_shapes(shot, vertices)
+    return LipModel.of_head(template, controls, np.searchsorted(vertices, pairs))
 
 
-def read_shapes(shot: Shot) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
-    """Neutral points (V, 3) and the mapped controls' displacements (V, 3) by name, m, model axes."""
-    blocks = shot.head.data.shape_keys.key_blocks
+def read_shapes(
+    shot: Shot, vertices: NDArray[np.int64] | None = None
+) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
+    """Neutral points (V, 3) and the mapped controls' displacements (V, 3) by name, m, model axes.
+
+    Args:
+        shot: The shot.
+        vertices: (V,) vertices to read, few; all if None.
+    """
+    key = shot.head.data.shape_keys
+    blocks = key.key_blocks
     mapped = [target.channels[0] for target in shot.targets if target.channels != HEAD_ROTATION]
-    basis = {block.name: _points(block) for block in {blocks[name].relative_key for name in mapped}}
-    controls = {name: _points(blocks[name]) - basis[blocks[name].relative_key.name] for name in mapped}
-    return _points(shot.head.data.shape_keys.reference_key), controls
+    basis = {block.name: _points(block, vertices) for block in {blocks[name].relative_key for name in mapped}}
+    controls = {name: _points(blocks[name], vertices) - basis[blocks[name].relative_key.name] for name in mapped}
+    return _points(key.reference_key, vertices), controls
 
 
-def _points(block: bpy.types.ShapeKey) -> NDArray[np.float32]:
+def _points(block: bpy.types.ShapeKey, vertices: NDArray[np.int64] | None) -> NDArray[np.float32]:
     """Points (V, 3) of a shape key in model axes."""
-    flat = np.empty(3 * len(block.points), np.float32)
-    block.points.foreach_get("co", flat)
+    if vertices is None:
+        flat = np.empty(3 * len(block.points), np.float32)
+        block.points.foreach_get("co", flat)
+    else:
+        flat = np.array([block.points[vertex].co for vertex in vertices.tolist()], np.float32)
     return flat.reshape(-1, 3) @ MODEL_TO_BLENDER.astype(np.float32)
 
 

@@ -36,6 +36,8 @@ _NOISE_SHARE = 0.10  # the quietest frames tell the noise floor
 _NOISE_MARGIN = 1.0  # nats above the mean of the noise: its fluctuation is clipped away
 _DYNAMIC_RANGE = 10.4  # nats (45 dB) under the loud frames: anything lower is silence
 _SPEECH_MARGIN = 4.6  # nats (20 dB) under the loud frames: frames above count as speech
+_LEAST_SOUNDING = FEATURE_RATE // 4  # frames above pauses that make a voice, not a click
+_QUIET_MARGIN = 2.3  # nats (10 dB) above the noise floor: frames below are pauses
 _SCALE = 2.5  # nats: brings speech to about unit variance
 
 Array = NDArray[np.float32]
@@ -142,13 +144,14 @@ class LogMelStatistics:
 
     def normaliser(self) -> Normaliser:
         """Return the normalisation of everything taken in so far; that of silence where nothing was."""
-        sounding = self._counts.copy()
-        sounding[0] = 0  # digital silence tells nothing of the microphone's noise
+        sounding = self._counts.astype(np.float64)
+        sounding[0] = 0.0  # digital silence tells nothing of the microphone's noise
         if not sounding.any():
             quiet = silent_log_mel(1)[0]
             return Normaliser(quiet, quiet)
-        loud = _LOUDNESS_BINS[min(_share_bin(sounding, 0.95), len(_LOUDNESS_BINS) - 1)]
         noise = self._mean(slice(1, _share_bin(sounding, _NOISE_SHARE) + 1))
+        sounding = _without_long_pauses(sounding)
+        loud = _LOUDNESS_BINS[min(_share_bin(sounding, 0.95), len(_LOUDNESS_BINS) - 1)]
         speech = self._mean(slice(max(1, int(np.digitize(loud - _SPEECH_MARGIN, _LOUDNESS_BINS))), None))
         floor = np.maximum(noise + _NOISE_MARGIN, speech.mean() - _DYNAMIC_RANGE)
         floor = np.minimum(floor, speech - 1.0)
@@ -167,7 +170,20 @@ def normalised_log_mel(audio: Array) -> Array:
     return statistics.normaliser().apply(raw)
 
 
-def _share_bin(counts: NDArray[np.int64], share: float) -> int:
+def _without_long_pauses(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The histogram with pauses counted for at most half of all frames, as in a spoken sentence.
+
+    A voice that is heard for ten seconds of ten minutes is then as loud as it would be in a recording of its own.
+    """
+    floor = _LOUDNESS_BINS[min(_share_bin(counts, _NOISE_SHARE), len(_LOUDNESS_BINS) - 1)]
+    first = int(np.digitize(floor + _QUIET_MARGIN, _LOUDNESS_BINS))
+    pauses, rest = counts[:first].sum(), counts[first:].sum()
+    if rest < _LEAST_SOUNDING or pauses <= rest:
+        return counts
+    return np.concatenate([counts[:first] * (rest / pauses), counts[first:]])
+
+
+def _share_bin(counts: NDArray[np.float64], share: float) -> int:
     """Index of the bin in which the cumulative count reaches a share of the whole."""
     cumulative = np.cumsum(counts)
     return int(np.searchsorted(cumulative, share * cumulative[-1]))

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +17,8 @@ from retake.backend.audio.log_mel import (
     normalised_log_mel,
     silent_log_mel,
 )
+
+SAMPLE = Path(__file__).resolve().parents[2] / "backend" / "assets" / "sample.flac"
 
 
 def speech_like(seconds: float, level: float = 0.1, noise: float = 0.01) -> np.ndarray:
@@ -65,6 +70,31 @@ def test_steady_noise_becomes_silence() -> None:
     pause, speaking = features[52:86], features[10:40]
     assert pause.std(axis=0).mean() < 0.1  # the noise itself varies by 0.4
     assert speaking.mean() > pause.mean() + 0.3
+
+
+def sample() -> np.ndarray:
+    audio, _ = soundfile.read(SAMPLE, dtype="float32")
+    return np.asarray(audio, np.float32)
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-5, 1e-3])
+@pytest.mark.parametrize("minutes", [0.5, 5.0])
+def test_a_sentence_within_minutes_of_silence_sounds_as_it_does_alone(minutes: float, noise: float) -> None:
+    speech = sample()
+    generator = np.random.default_rng(0)
+    long = np.concatenate([np.zeros(round(minutes * 60 * 16000), np.float32), speech, np.zeros(32000, np.float32)])
+    long += noise * generator.standard_normal(len(long)).astype(np.float32)
+    start = len(long) - 32000 - len(speech)
+    alone = normalised_log_mel(long[start : start + len(speech)])
+    within = normalised_log_mel(long)[round(start / 16000 * 120) :][: len(alone)]
+    assert np.abs(within - alone).mean() < 0.25  # of about 1 that speech varies
+
+
+def test_clicks_are_no_voice() -> None:
+    audio = (1e-3 * np.random.default_rng(0).standard_normal(20 * 16000)).astype(np.float32)
+    plain = normalised_log_mel(audio)
+    audio[8000::80000] = 1.0
+    assert np.abs(np.median(normalised_log_mel(audio) - plain)) < 0.1
 
 
 def test_statistics_do_not_depend_on_the_blocks() -> None:
