@@ -23,6 +23,7 @@ from ..training.articulation import BILABIAL
 from ..training.speech_folder import Clip, read_audio, read_speech_folder
 from ..training.teacher import perform
 from .lips import LipRig, SpokenClip, baselines, measure_lips
+from .takes import neck_difference_degrees, take_difference_mean
 
 _SMALLEST_GROUP = 25  # p b m that a speaker needs to be measured alone
 
@@ -87,23 +88,32 @@ def _loudness(clip: Clip, frames: int) -> NDArray[np.float64]:
 
 
 def spread(spoken: Sequence[Spoken], rig: LipRig) -> dict[str, float]:
-    """Standard deviation between takes, a channel and frame, averaged: the model's and the teacher's own.
+    """Standard deviation between takes, averaged over the frames of all recordings, by `evaluation.takes`.
 
     Returns:
-        `lip_gap_mm`, `brow`, `neck_deg` and the same of the teacher as `teacher_...`; empty for a single take.
+        `lip_gap_mm`, `brow`, `neck_deg`, the same of the teacher as `teacher_...`, and of the recording whose takes
+        differ least as `least_...`; empty for a single take.
     """
     if len(spoken[0].takes) < 2:
         return {}
-    brow, neck = CONTROL_NAMES.index("browInnerUp"), len(CONTROL_NAMES)
-    figures: dict[str, float] = {}
-    for prefix, takes in (
-        ("", [one.takes for one in spoken]),
-        ("teacher_", [one.teacher_takes for one in spoken]),
-    ):
-        figures[f"{prefix}lip_gap_mm"] = _between([rig.gap(each) for each in takes])
-        figures[f"{prefix}brow"] = _between([each[:, :, brow] for each in takes])
-        figures[f"{prefix}neck_deg"] = float(np.rad2deg(_between([each[:, :, neck:] for each in takes])))
+    model = [_differences(one.takes, rig) for one in spoken]
+    teacher = [_differences(one.teacher_takes, rig) for one in spoken]
+    frames = [one.takes.shape[1] for one in spoken]
+    figures = {name: float(np.average([each[name] for each in model], weights=frames)) for name in model[0]}
+    for name in model[0]:
+        figures[f"teacher_{name}"] = float(np.average([each[name] for each in teacher], weights=frames))
+        figures[f"least_{name}"] = min(each[name] for each in model)
     return figures
+
+
+def _differences(takes: NDArray[np.float32], rig: LipRig) -> dict[str, float]:
+    """How much takes (K, N, 55) of one recording differ."""
+    brow, neck = CONTROL_NAMES.index("browInnerUp"), len(CONTROL_NAMES)
+    return {
+        "lip_gap_mm": take_difference_mean(rig.gap(takes)),
+        "brow": take_difference_mean(takes[:, :, brow]),
+        "neck_deg": neck_difference_degrees(takes[:, :, neck:]),
+    }
 
 
 def by_speaker(spoken: Sequence[Spoken], rig: LipRig) -> dict[str, dict[str, float]]:
@@ -116,8 +126,3 @@ def by_speaker(spoken: Sequence[Spoken], rig: LipRig) -> dict[str, dict[str, flo
         name: sum(phone.name in BILABIAL for clip in clips for phone in clip.phones) for name, clips in groups.items()
     }
     return {name: measure_lips(clips, rig) for name, clips in groups.items() if counts[name] >= _SMALLEST_GROUP}
-
-
-def _between(takes: Sequence[NDArray[np.floating]]) -> float:
-    """Mean of the standard deviation over the first axis of arrays (K, N, ...)."""
-    return float(np.mean(np.concatenate([each.std(axis=0, ddof=1).reshape(-1) for each in takes])))

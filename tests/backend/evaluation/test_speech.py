@@ -43,7 +43,17 @@ def test_spread_of_equal_takes_is_nothing() -> None:
 def test_known_spread_in_degrees() -> None:
     takes = np.zeros((2, 360, 55), np.float32)
     takes[1, :, CHANNEL_NAMES.index("head_rotation.x") :] = np.deg2rad(2.0)
-    assert spread([spoken("a", takes)], LipRig.of_head())["neck_deg"] == pytest.approx(np.sqrt(2.0), rel=1e-3)
+    figures = spread([spoken("a", takes)], LipRig.of_head())  # each take is half the angle from the mean of both
+    assert figures["neck_deg"] == pytest.approx(np.sqrt(3.0), rel=1e-3)
+
+
+def test_the_recording_whose_takes_differ_least_is_told() -> None:
+    differing, alike = np.stack([perform(PHONES, 12.0, seed=seed) for seed in range(2)]), np.zeros((2, 120, 55))
+    figures = spread([spoken("a", differing), spoken("b", alike.astype(np.float32))], LipRig.of_head())
+    assert figures["least_lip_gap_mm"] == pytest.approx(0.0, abs=1e-6)
+    assert figures["lip_gap_mm"] == pytest.approx(
+        spread([spoken("a", differing)], LipRig.of_head())["lip_gap_mm"] * 360 / 480, rel=1e-5
+    )
 
 
 def test_speakers_with_few_closures_are_pooled_only() -> None:
