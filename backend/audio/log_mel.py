@@ -38,6 +38,8 @@ _DYNAMIC_RANGE = 10.4  # nats (45 dB) under the loud frames: anything lower is s
 _SPEECH_MARGIN = 4.6  # nats (20 dB) under the loud frames: frames above count as speech
 _LEAST_SOUNDING = FEATURE_RATE // 4  # frames above pauses that make a voice, not a click
 _QUIET_MARGIN = 2.3  # nats (10 dB) above the noise floor: frames below are pauses
+_STEADY = 0.5  # nats between the loud frames and the noise floor, below which there is nothing but steady noise
+_STEADY_MARGIN = 3.0  # nats above its mean, which the fluctuation of a band hardly reaches
 _SCALE = 2.5  # nats: brings speech to about unit variance
 
 Array = NDArray[np.float32]
@@ -149,9 +151,13 @@ class LogMelStatistics:
         if not sounding.any():
             quiet = silent_log_mel(1)[0]
             return Normaliser(quiet, quiet)
-        noise = self._mean(slice(1, _share_bin(sounding, _NOISE_SHARE) + 1))
+        noise_bin = _share_bin(sounding, _NOISE_SHARE)
+        noise = self._mean(slice(1, noise_bin + 1))
         sounding = _without_long_pauses(sounding)
-        loud = _LOUDNESS_BINS[min(_share_bin(sounding, 0.95), len(_LOUDNESS_BINS) - 1)]
+        loud = _edge(_share_bin(sounding, 0.95))
+        if loud - _edge(noise_bin) < _STEADY:
+            steady = (self._mean(slice(1, None)) + _STEADY_MARGIN).astype(np.float32)
+            return Normaliser(steady, steady)
         speech = self._mean(slice(max(1, int(np.digitize(loud - _SPEECH_MARGIN, _LOUDNESS_BINS))), None))
         floor = np.maximum(noise + _NOISE_MARGIN, speech.mean() - _DYNAMIC_RANGE)
         floor = np.minimum(floor, speech - 1.0)
@@ -175,12 +181,17 @@ def _without_long_pauses(counts: NDArray[np.float64]) -> NDArray[np.float64]:
 
     A voice that is heard for ten seconds of ten minutes is then as loud as it would be in a recording of its own.
     """
-    floor = _LOUDNESS_BINS[min(_share_bin(counts, _NOISE_SHARE), len(_LOUDNESS_BINS) - 1)]
+    floor = _edge(_share_bin(counts, _NOISE_SHARE))
     first = int(np.digitize(floor + _QUIET_MARGIN, _LOUDNESS_BINS))
     pauses, rest = counts[:first].sum(), counts[first:].sum()
     if rest < _LEAST_SOUNDING or pauses <= rest:
         return counts
     return np.concatenate([counts[:first] * (rest / pauses), counts[first:]])
+
+
+def _edge(number: int) -> float:
+    """Loudness at which a bin ends, nats."""
+    return float(_LOUDNESS_BINS[min(number, len(_LOUDNESS_BINS) - 1)])
 
 
 def _share_bin(counts: NDArray[np.float64], share: float) -> int:

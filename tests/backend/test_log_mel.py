@@ -90,6 +90,19 @@ def test_a_sentence_within_minutes_of_silence_sounds_as_it_does_alone(minutes: f
     assert np.abs(within - alone).mean() < 0.25  # of about 1 that speech varies
 
 
+@pytest.mark.parametrize("level", [1e-4, 1e-3, 0.1])
+def test_the_tone_of_a_room_alone_is_silence(level: float) -> None:
+    noise = (level * np.random.default_rng(0).standard_normal(10 * 16000)).astype(np.float32)
+    features = normalised_log_mel(noise)
+    assert (features == features[0]).mean() > 0.999
+
+
+def test_speech_in_loud_noise_is_still_heard() -> None:
+    speech = sample()
+    noise = np.sqrt(np.square(speech).mean()) * np.random.default_rng(0).standard_normal(len(speech))
+    assert normalised_log_mel((speech + noise).astype(np.float32)).std(axis=0).mean() > 0.05
+
+
 def test_clicks_are_no_voice() -> None:
     audio = (1e-3 * np.random.default_rng(0).standard_normal(20 * 16000)).astype(np.float32)
     plain = normalised_log_mel(audio)
