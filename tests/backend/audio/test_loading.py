@@ -2,10 +2,10 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 import soundfile
@@ -13,6 +13,8 @@ import soundfile
 from retake.backend.audio import loading
 from retake.backend.audio.loading import Recording
 from retake.backend.errors import AudioError
+
+FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 
 
 def read(path: Path) -> tuple[np.ndarray, float]:
@@ -47,12 +49,11 @@ def test_soundfiles_formats(tmp_path: Path, suffix: str) -> None:
     assert np.sqrt(np.mean(samples[8000:24000] ** 2)) == pytest.approx(0.5 / np.sqrt(2), rel=0.05)
 
 
-@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs an ffmpeg that encodes")
 @pytest.mark.parametrize("suffix", ["m4a", "mp4", "mka", "webm"])
 def test_ffmpegs_formats(tmp_path: Path, suffix: str) -> None:
     source, path = tmp_path / "tone.wav", tmp_path / f"tone.{suffix}"
     soundfile.write(source, tone(2.0, 48000), 48000)
-    subprocess.run(["ffmpeg", "-v", "error", "-i", str(source), str(path)], check=True, stdin=subprocess.DEVNULL)
+    subprocess.run([FFMPEG, "-v", "error", "-i", str(source), str(path)], check=True, stdin=subprocess.DEVNULL)
     samples, seconds = read(path)
     assert seconds == pytest.approx(2.0, abs=0.1)
     assert np.sqrt(np.mean(samples[8000:24000] ** 2)) == pytest.approx(0.5 / np.sqrt(2), rel=0.05)
@@ -151,8 +152,6 @@ class TestBadInput:
         assert "cannot be opened" in self.refusal(tmp_path / "locked.wav")
 
     def test_video_without_sound(self, tmp_path: Path) -> None:
-        if shutil.which("ffmpeg") is None:
-            pytest.skip("needs an ffmpeg that encodes")
-        command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "color=red:s=16x16:d=0.2", str(tmp_path / "v.mp4")]
+        command = [FFMPEG, "-v", "error", "-f", "lavfi", "-i", "color=red:s=16x16:d=0.2", str(tmp_path / "v.mp4")]
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
         self.refusal(tmp_path / "v.mp4")
