@@ -137,11 +137,14 @@ def _compare(keys: CurveKeys, written: WrittenCurve | None) -> CurveState:
     status[types == KeyType.JITTER] = KeyStatus.BAKE
     if written is None or not len(written.frames):
         return CurveState(keys, status, np.zeros(0))
-    match = nearest_frames(keys.frames, written.frames)
+    if np.array_equal(keys.frames, written.frames):  # as nearly always: nothing to look for
+        match, gone = np.arange(len(keys.frames)), np.zeros(len(written.frames), bool)
+    else:
+        match = nearest_frames(keys.frames, written.frames)
+        gone = nearest_frames(written.frames, keys.frames) < 0
     known = np.maximum(match, 0)
     was_ours = (match >= 0) & (written.types[known] == KeyType.GENERATED)
     same = (match >= 0) & (np.abs(keys.values - written.values[known]) <= VALUE_TOLERANCE)
     status[is_ours & ~same] = KeyStatus.CORRECTED
     status[(status == KeyStatus.GIVEN) & was_ours] = KeyStatus.CORRECTED
-    gone = nearest_frames(written.frames, keys.frames) < 0
     return CurveState(keys, status, written.frames[gone & (written.types == KeyType.GENERATED)].astype(np.float64))
