@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,12 +119,14 @@ class Take:
 
 @dataclass(frozen=True, eq=False)
 class OriginalCurve:
-    """A curve as it was before the first write, for Take 0. It never changes.
+    """A curve as it was before the first write, for Take 0. Its keys never change.
 
     Attributes:
         existed: Whether there was a curve at all.
         arrays: Whatever `scene` needs to make it again, key by key: "frames" (K,) is required, the others, e.g.
-            "values", "handle_left" (K, 2), "types", have K rows as well.
+            "values", "handle_left" (K, 2), "types", have K rows as well. "replaced" (K,) bool tells which keys
+            Retake itself took away (a bake that was replaced): only these come back, not what the animator moved or
+            deleted.
         properties: Properties of the whole curve, JSON-able, e.g. extrapolation.
     """
 
@@ -132,11 +134,40 @@ class OriginalCurve:
     arrays: Mapping[str, NDArray[np.generic]]
     properties: Mapping[str, object] = field(default_factory=dict)
 
-    def within(self, frames: Span) -> dict[str, NDArray[np.generic]]:
-        """The rows of all arrays whose key lies in a span of scene frames, ends included."""
-        times = np.asarray(self.arrays["frames"], np.float64) if self.arrays else np.zeros(0)
-        inside = (times >= frames.start) & (times <= frames.end)
+    @property
+    def frames(self) -> NDArray[np.float64]:
+        """(K,) frames of the keys."""
+        return np.asarray(self.arrays.get("frames", ()), np.float64)
+
+    @property
+    def replaced(self) -> NDArray[np.bool_]:
+        """(K,) which keys Retake took away."""
+        return np.asarray(self.arrays.get("replaced", np.zeros(len(self.frames))), np.bool_)
+
+    def replacing(self, gone: NDArray[np.floating], standing: NDArray[np.floating], tolerance: float) -> OriginalCurve:
+        """The curve after a write.
+
+        Args:
+            gone: Frames of the animator's keys that the write took away.
+            standing: Frames of the keys of the animator that stand now.
+            tolerance: Frames within which two keys are one.
+        """
+        replaced = (self.replaced | _near(self.frames, gone, tolerance)) & ~_near(self.frames, standing, tolerance)
+        if np.array_equal(replaced, self.replaced):
+            return self
+        return replace(self, arrays={**self.arrays, "replaced": replaced})
+
+    def taken_away(self, frames: Span) -> dict[str, NDArray[np.generic]]:
+        """The rows of all arrays whose key Retake took away, within a span of frames, ends included."""
+        inside = self.replaced & (self.frames >= frames.start) & (self.frames <= frames.end)
         return {name: array[inside] for name, array in self.arrays.items()}
+
+
+def _near(frames: NDArray[np.float64], others: NDArray[np.floating], tolerance: float) -> NDArray[np.bool_]:
+    """(K,) which frames have one of some others (unsorted) within a tolerance."""
+    if not len(others):
+        return np.zeros(len(frames), np.bool_)
+    return np.asarray(np.abs(frames[:, None] - np.asarray(others, np.float64)[None]).min(axis=1) < tolerance, np.bool_)
 
 
 @dataclass(frozen=True)

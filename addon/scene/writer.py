@@ -21,22 +21,19 @@ from ..core.keys import KeyState, KeyStatus
 from ..core.ledger import Ledger
 from ..core.library import Library
 from ..core.render import ChannelPlan
-from ..core.takes import OriginalCurve
 from ..core.timing import Span
 from .axes import model_to_quaternions, quaternion_to_components
 from .edit import FAR, GENERATED, SIDES, Edit, Window, clear_curve, edit_curve, freeze, locked_stretches
 from .key_table import (
     AUTOMATIC,
     FREE,
-    KEY,
     SAME_FRAME,
     Table,
-    at_frame,
-    empty,
     read_handles,
     write_handles,
     write_table,
 )
+from .original import after_write, original_curve, restore_handles, restored_keys, with_replaced
 from .shot import Shot
 from .snapshot import Snapshot
 from .state import Notes
@@ -113,8 +110,11 @@ def _write_target(
     is_corrected = (status == KeyStatus.CORRECTED).any()  # has to be recorded as given, even if nothing is free
     if not len(plan.frames) and not removed.any() and not plan.restore and not is_corrected:
         return
-    _remember_original(target, old, books)
-    restored = _restored(books.library.original[target.curve_id], old[~removed], plan.restore, shift)
+    library, name = books.library, target.curve_id
+    if name not in library.original:
+        library.remember_original(name, original_curve(target, old, name in books.ledger.curves))
+    original = library.original[name]
+    restored = restored_keys(with_replaced(original, old, removed), plan.restore, shift)
     if not len(plan.frames) and not len(old) and not len(restored):
         return
     if (removed.any() or plan.restore) and _covers_all(old, removed, windows) and not len(plan.frames):
@@ -131,6 +131,7 @@ def _write_target(
     if len(restored):
         edit = _with_restored(edit, restored)
     _apply(target, fcurve if fcurve is not None else _new_curve(shot, target, books), edit, books, old)
+    library.original[name] = after_write(original, old, removed, edit.table)
 
 
 def _window(span: Span, frames: FloatArray, values: FloatArray, old: Table, removed: BoolArray, shift: float) -> Window:
@@ -159,34 +160,6 @@ def _promoted(old: Table, status: NDArray[np.uint8]) -> Table:
     table = old.copy()
     table["type"][corrected] = 0
     return table
-
-
-def _remember_original(target: Target, old: Table, books: Books) -> None:
-    """Keep a curve as it is before our first write.
-
-    Keys of ours on a curve that no ledger knows came with a copy of a head: they are no original.
-    """
-    if target.curve_id in books.library.original:
-        return
-    fcurve, copied = target.fcurve, old["type"] == GENERATED
-    copied &= target.curve_id not in books.ledger.curves
-    existed = fcurve is not None and not (len(old) and copied.all())
-    is_whole, old = not copied.any(), old[~copied]
-    arrays: dict[str, NDArray[Any]] = {"frames": old["co"][:, 0].astype(np.float64)}
-    if len(old):
-        arrays |= {name: old[name].copy() for name in KEY.names or ()}
-    properties = {"value": target.static, "extrapolation": fcurve.extrapolation if fcurve else "CONSTANT"}
-    properties["is_whole"] = is_whole
-    books.library.remember_original(target.curve_id, OriginalCurve(existed, arrays, properties))
-
-
-def _restored(original: OriginalCurve, kept: Table, spans: Sequence[Span], shift: float) -> Table:
-    """Keys of Take 0 in some spans of scene frames that we had replaced: those that are not among the kept."""
-    found = []
-    for span in spans:
-        rows = original.within(Span(span.start - shift - 0.5, span.end - shift + 0.5))
-        found += [row for row in _rows(rows).reshape(-1, 1) if at_frame(kept, float(row["co"][0, 0])) is None]
-    return np.concatenate(found) if found else empty()
 
 
 def _with_restored(edit: Edit, restored: Table) -> Edit:
@@ -297,37 +270,19 @@ def _clear_target(snapshot: Snapshot, target: Target, status: NDArray[np.uint8],
     old = snapshot.tables[target.curve_id]
     removed, shift = _REMOVED[status], snapshot.shot.shifts[target.curve_id]
     locked = locked_stretches(old, [(span.start - shift, span.end - shift) for span in snapshot.locked])
-    restored = _restored(original, old[~removed], [Span(-FAR, FAR)], 0.0)
+    original = with_replaced(original, old, removed)
+    restored = restored_keys(original, [Span(-FAR, FAR)], 0.0)
     frozen = books.notes.frozen.get(target.curve_id, ())
     edit = clear_curve(_promoted(old, status), removed, restored, frozen, locked)
     if len(edit.table) or original.existed:
         _apply(target, fcurve, edit, books, old)
-        _restore_handles(fcurve, edit.table, original)
+        restore_handles(fcurve, edit.table, original)
+        books.library.original[target.curve_id] = after_write(original, old, removed, edit.table)
         return
     compat.fcurves_of(target.owner).remove(fcurve)
     target.set_static(float(str(original.properties["value"])))
     books.ledger.forget(target.curve_id)
     books.notes.frozen.pop(target.curve_id, None)
-
-
-def _restore_handles(fcurve: Any, table: Table, original: OriginalCurve) -> None:
-    """Give a curve that holds the keys of Take 0 and no other its handles to the last bit."""
-    rows = _rows(dict(original.arrays))
-    names = [name for name in KEY.names or () if not name.startswith(("handle_left", "handle_right", "select"))]
-    if len(rows) != len(table) or not original.properties.get("is_whole", True):
-        return
-    if any(not np.array_equal(rows[name], table[name]) for name in names):
-        return
-    if all(np.array_equal(rows[f"handle_{side}_type"], table[f"handle_{side}_type"]) for side in SIDES):
-        write_handles(fcurve, rows)
-
-
-def _rows(arrays: Mapping[str, NDArray[Any]]) -> Table:
-    """Stored arrays of a curve's keys as a table."""
-    table = empty(len(arrays.get("frames", ())))
-    for name in KEY.names or ():
-        table[name] = arrays[name] if len(table) else table[name]
-    return table
 
 
 def _drop_empty_actions(shot: Shot, books: Books) -> None:

@@ -259,6 +259,16 @@ def test_take_0_is_remembered_once() -> None:
     library.remember_original("a", first)
     library.remember_original("a", OriginalCurve(False, {}))
     assert library.original["a"] is first
-    rows = first.within(Span(4, 9))
-    np.testing.assert_array_equal(rows["values"], [0.2, 0.3])
-    assert OriginalCurve(False, {}).within(Span(0, 1)) == {}
+
+
+def test_of_take_0_only_what_retake_took_away_comes_back() -> None:
+    first = OriginalCurve(True, {"frames": np.array([1.0, 5.0, 9.0]), "values": np.array([0.1, 0.2, 0.3])})
+    everything, none = Span(0, 10), np.zeros(0)
+    assert len(first.taken_away(everything)["frames"]) == 0
+    baked = first.replacing(np.array([5.001, 9.0, 7.0]), np.array([1.0]), 0.01)
+    np.testing.assert_array_equal(baked.taken_away(everything)["values"], [0.2, 0.3])
+    np.testing.assert_array_equal(baked.taken_away(Span(0, 6))["values"], [0.2])
+    back = baked.replacing(none, np.array([1.0, 5.0]), 0.01)
+    np.testing.assert_array_equal(back.taken_away(everything)["values"], [0.3])
+    assert back.replacing(none, none, 0.01) is back
+    assert OriginalCurve(False, {}).taken_away(everything) == {}

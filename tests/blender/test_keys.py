@@ -9,7 +9,9 @@ import bpy
 import numpy as np
 import pytest
 
+from retake.addon import compat
 from retake.addon.operators.session import session
+from retake.addon.scene.audio import find_strip
 
 from .helpers import GENERATED, Stage, error_of
 
@@ -211,3 +213,61 @@ def test_an_animated_neck_is_left_out_at_first(make_stage: Callable[..., Stage])
     assert any("animated already" in notice for notice in session.job.order.notices)
     assert [stage.table(name).tobytes() for name in stage.neck_ids()] == before
     assert (stage.table("jawOpen")["type"] == GENERATED).all()
+
+
+def own_keys(stage: Stage, channel: str) -> list[tuple[float, float]]:
+    """Frames and values of the keys of a curve that are not ours."""
+    table = stage.table(channel)
+    return [(round(float(f), 3), round(float(v), 3)) for f, v in table["co"][table["type"] != GENERATED]]
+
+
+def move_audio(stage: Stage, frame: int) -> None:
+    """Move the sound strip, as dragging it does."""
+    strip = find_strip(stage.scene, stage.record.uid)
+    setattr(strip, "content_start" if hasattr(strip, "content_start") else "frame_start", frame)
+
+
+def test_a_deleted_key_stays_deleted(stage: Stage) -> None:
+    for frame, value in ((10, 0.9), (30, 0.7)):
+        stage.key_value("jawOpen", frame, value)
+    stage.generate(count=2)
+    stage.curve("jawOpen").keyframe_points.remove(stage.point("jawOpen", 10))
+    bpy.ops.retake.show_take(take=2)
+    if compat.has_audio():
+        move_audio(stage, 5)
+        bpy.ops.retake.show_take(take=1)
+    assert own_keys(stage, "jawOpen") == [(30, 0.7)]
+    bpy.ops.retake.show_original()
+    assert own_keys(stage, "jawOpen") == [(30, 0.7)]
+    bpy.ops.retake.show_take(take=1)
+    assert own_keys(stage, "jawOpen") == [(30, 0.7)]
+
+
+def test_a_moved_key_is_not_doubled(stage: Stage) -> None:
+    for frame, value in ((10, 0.4), (30, 0.7)):
+        stage.key_value("jawOpen", frame, value)
+    stage.generate(count=2)
+    stage.point("jawOpen", 10).co[0] = 12.25
+    stage.curve("jawOpen").update()
+    bpy.ops.retake.show_take(take=2)
+    assert own_keys(stage, "jawOpen") == [(12.25, 0.4), (30, 0.7)]
+    bpy.ops.retake.show_original()
+    assert own_keys(stage, "jawOpen") == [(12.25, 0.4), (30, 0.7)]
+    assert not len(stage.generated("jawOpen"))
+
+
+@pytest.mark.skipif(not compat.has_audio(), reason="this bpy was built without Audaspace: no strip to move")
+def test_a_retimed_shot_has_every_key_once(stage: Stage) -> None:
+    stage.key_value("jawOpen", 10, 0.9)
+    stage.key_value("mouthSmileLeft", 30, 0.7)
+    stage.generate(count=2)
+    for target in stage.shot.targets:
+        for point in target.fcurve.keyframe_points if target.fcurve else ():
+            for co in (point.co, point.handle_left, point.handle_right):
+                co[0] += 100
+    move_audio(stage, 101)
+    bpy.ops.retake.show_take(take=1, corrected="REDO")
+    assert own_keys(stage, "jawOpen") == [(110, 0.9)]
+    assert own_keys(stage, "mouthSmileLeft") == [(130, 0.7)]
+    bpy.ops.retake.show_original()
+    assert own_keys(stage, "jawOpen") == [(110, 0.9)]
