@@ -6,7 +6,7 @@ Blender's references die at undo, so a `Shot` lives no longer than one operator 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ class Shot:
     Attributes:
         scene: Scene it stands in.
         head: Mesh object with the shape keys.
-        armature: Object whose bone `neck` turns the head, None where there is none.
+        armature: Object whose bone `neck` turns the head, None where there is none that can be keyed.
         targets: Animated numbers that carry channels.
         shifts: Curve id -> scene frame minus frame of the action (NLA tweak mode).
     """
@@ -127,7 +127,10 @@ def open_shot(scene: bpy.types.Scene, head: bpy.types.Object | None) -> Shot:
     if not compat.is_editable(key):
         raise RigError(f"The shape keys of '{head.name}' are linked from another file.", "Override or append the head.")
     armature = armature_of(head)
+    if armature is not None and not compat.is_editable(armature):
+        armature = None  # its bones cannot be keyed here; see `mixing_notices`
     targets = [*shape_key_targets(key), *(neck_targets(armature) if armature else [])]
+    _refuse_linked_actions({target.owner for target in targets})
     if not any(target.owner == key for target in targets):
         raise RigError(
             f"None of the shape keys of '{head.name}' has the name of a control (jawOpen, mouthPucker, ...).",
@@ -135,6 +138,17 @@ def open_shot(scene: bpy.types.Scene, head: bpy.types.Object | None) -> Shot:
         )
     shifts = {target.curve_id: tweak_shift(target.owner) for target in targets}
     return Shot(scene, head, armature, tuple(targets), shifts)
+
+
+def _refuse_linked_actions(owners: Iterable[bpy.types.ID]) -> None:
+    """Raise RigError where keys would have to go into an action of another file, which cannot be written."""
+    for owner in owners:
+        action = owner.animation_data.action if owner.animation_data else None
+        if action is not None and not compat.is_editable(action):
+            raise RigError(
+                f"The action '{action.name}' that animates '{owner.name}' is linked from another file.",
+                "Make it local, or assign another one.",
+            )
 
 
 def recording_of(shot: Shot) -> Recording:
@@ -213,6 +227,9 @@ def default_parts(shot: Shot) -> tuple[str, ...]:
 def mixing_notices(shot: Shot) -> list[str]:
     """Sentences about owners whose action does not play as it stands, e.g. at half influence over NLA tracks."""
     notices = []
+    armature = armature_of(shot.head)
+    if armature is not None and shot.armature is None:
+        notices.append(f"'{armature.name}' is linked from another file: override it to direct the head's turns.")
     for owner in {target.owner for target in shot.targets}:
         data = owner.animation_data
         if data is None or data.use_tweak_mode:

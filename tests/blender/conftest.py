@@ -49,7 +49,8 @@ def make_stage(empty_scene: bpy.types.Scene, speech: Path) -> Callable[..., Stag
     """Makes a head with a recording: `make_stage(frame=1, fps=24, fps_base=1.0, audio=None)`."""
 
     def make(frame: int = 1, fps: int = 24, fps_base: float = 1.0, audio: Path | None = None) -> Stage:
-        empty_scene.render.fps, empty_scene.render.fps_base = fps, fps_base
+        render = bpy.context.scene.render
+        render.fps, render.fps_base = fps, fps_base
         bpy.ops.retake.add_head()
         bpy.ops.retake.import_audio(filepath=str(audio or speech), frame=frame)
         return Stage(bpy.context.object)

@@ -10,6 +10,7 @@ from typing import Any
 import bpy
 import numpy as np
 
+from retake.addon import compat
 from retake.addon.operators.common import current_shot
 from retake.addon.operators.session import session
 from retake.addon.scene.key_table import Table, read_table
@@ -116,6 +117,12 @@ class Stage:
 
     def generate(self, count: int = 2, seed: int = 0, **options: Any) -> None:
         bpy.ops.retake.new_takes(count=count, seed=seed, **options)
+
+    @staticmethod
+    def all_keys_of(owner: bpy.types.ID) -> dict[tuple[str, int], list[tuple[float, float]]]:
+        """Every key of a datablock's action: data path and index -> frames and values."""
+        curves = compat.fcurves_of(owner) or ()
+        return {(c.data_path, c.array_index): [tuple(p.co) for p in c.keyframe_points] for c in curves}
 
     def curve_ids(self) -> list[str]:
         return [target.curve_id for target in self.shot.targets]

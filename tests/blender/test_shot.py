@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import bpy
@@ -127,6 +128,52 @@ def test_a_linked_head_is_one_sentence(stage: Stage, tmp_path: Path) -> None:
     bpy.context.scene.collection.objects.link(head)
     with pytest.raises(RigError, match="are linked from another file"):
         open_shot(bpy.context.scene, head)
+
+
+def linked(path: Path, kind: str) -> bpy.types.ID:
+    """The first datablock of a kind in a saved file, linked."""
+    with bpy.data.libraries.load(str(path), link=True) as (found, wanted):
+        setattr(wanted, kind, list(getattr(found, kind)))
+    return next(block for block in getattr(bpy.data, kind) if block.library is not None)
+
+
+def test_a_linked_action_is_one_sentence_and_stays_as_it_is(make_stage: Callable[..., Stage], tmp_path: Path) -> None:
+    stage = make_stage()
+    stage.key_value("jawOpen", 10, 0.9)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "library.blend"))
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    stage = make_stage()
+    action = linked(tmp_path / "library.blend", "actions")
+    data = stage.key.animation_data_create()
+    data.action = action
+    if hasattr(data, "action_slot"):
+        data.action_slot = action.slots[0]
+    keys = stage.all_keys_of(stage.key)
+    assert keys
+    assert "is linked from another file" in error_of(bpy.ops.retake.new_takes, count=1)
+    assert stage.all_keys_of(stage.key) == keys
+
+
+def test_a_linked_rig_leaves_the_head_out(make_stage: Callable[..., Stage], tmp_path: Path) -> None:
+    stage = make_stage()
+    stage.neck.keyframe_insert("rotation_quaternion", frame=5)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "rig.blend"))
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    stage = make_stage()
+    with bpy.data.libraries.load(str(tmp_path / "rig.blend"), link=True) as (found, wanted):
+        wanted.objects = list(found.objects)
+    rig = next(obj for obj in bpy.data.objects if obj.library is not None and obj.type == "ARMATURE")
+    bpy.context.scene.collection.objects.link(rig)
+    stage.head.parent = rig
+    for modifier in stage.head.modifiers:
+        if modifier.type == "ARMATURE":
+            modifier.object = rig
+    keys = stage.all_keys_of(rig)
+    assert keys
+    stage.generate(count=1)
+    assert any("override it" in notice for notice in session.job.order.notices)
+    assert stage.all_keys_of(rig) == keys
+    assert len(stage.generated("jawOpen"))
 
 
 def test_an_action_that_does_not_play_as_it_stands_is_reported(stage: Stage) -> None:
