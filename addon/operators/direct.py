@@ -29,6 +29,7 @@ from ..scene.shot import (
     locked_frames,
     mixing_notices,
     neck_is_animated,
+    recording_for_takes,
     recording_of,
 )
 from ..scene.snapshot import Snapshot, in_scene_frames, read_snapshot
@@ -301,20 +302,20 @@ def read_take(shot: Shot, take: int, options: Options) -> Reading:
     Raises:
         InputError: There is no such take.
     """
-    recording = recording_of(shot)
+    recording = recording_for_takes(shot)
     span = state.load_library(shot.record).take(take).span
     return read(shot, options, recording.clock.frame_span(span), recording)
 
 
 def read_whole(shot: Shot, options: Options) -> Reading:
     """The scene as the original take finds it."""
-    recording = recording_of(shot)
+    recording = recording_for_takes(shot)
     return read(shot, options, recording.clock.frame_span(_whole(recording)), recording)
 
 
 def asked_about(shot: Shot, reading: Reading, parts: Sequence[str] | None) -> list[Finding]:
     """What the animator has to decide before some parts are written; all of them if None, or if the audio moved."""
-    moved = parts is None or has_moved(reading.books.notes, recording_of(shot))
+    moved = parts is None or has_moved(reading.books.notes, recording_for_takes(shot))
     return questions(reading.keys, CHANNEL_NAMES if moved or parts is None else channels_of(parts))
 
 
@@ -327,7 +328,7 @@ def show_take(shot: Shot, take: int, options: Options) -> list[str]:
     Raises:
         InputError: There is no such take, or it is not said what becomes of changed keys.
     """
-    recording = recording_of(shot)
+    recording = recording_for_takes(shot)
     with state.changing(shot.record) as library:
         reading = read_take(shot, take, options)
         parts = library.take(take).parts

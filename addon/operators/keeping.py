@@ -7,7 +7,7 @@ import bpy
 
 from ..core.library import Library
 from ..scene import keeping, state
-from ..scene.shot import Shot, locked_frames, recording_of
+from ..scene.shot import Shot, locked_frames, recording_for_takes
 from ..scene.writer import Books
 from . import direct
 from .common import Context, Outcome, current_shot, refuse, reporting, why_no_takes
@@ -83,7 +83,7 @@ class RETAKE_OT_bake_take(KeepOperator, bpy.types.Operator):
         def work() -> list[str]:
             shot = current_shot(context)
             books = books_of(shot)
-            locked = locked_frames(books.notes, recording_of(shot)) if books.notes.locked else []
+            locked = locked_frames(books.notes, recording_for_takes(shot)) if books.notes.locked else []
             left = keeping.bake(shot, books, locked)
             direct.save(shot, books)
             notices = [f"Not baked, as the curve is locked, muted, driven or constrained: {', '.join(left)}."] * bool(

@@ -11,7 +11,7 @@ import bpy
 from ..core.keys import Choice, Finding
 from ..core.library import Library
 from ..scene import state
-from ..scene.shot import Shot, recording_of, written_clock
+from ..scene.shot import Shot, recording_for_takes, written_clock
 from . import direct
 from .common import Context, Outcome, current_shot, record_in, refuse, reporting, why_no_head, why_no_takes
 from .generate import BAKE_ITEMS, CORRECTED_ITEMS
@@ -219,7 +219,7 @@ class RETAKE_OT_lock_span(bpy.types.Operator):
         def work() -> None:
             shot = current_shot(context)
             notes = state.load_notes(shot.record)
-            clock = written_clock(notes, recording_of(shot))
+            clock = written_clock(notes, recording_for_takes(shot))
             span = clock.second_span(direct.Span(self.frame_start, self.frame_end))
             if self.unlock:
                 notes.locked = [(a, b) for a, b in notes.locked if b < span.start or a > span.end]

@@ -169,6 +169,26 @@ def recording_of(shot: Shot) -> Recording:
     return Recording(path, seconds, clock, heard.intersection(Span(0.0, seconds)) or Span(0.0, seconds))
 
 
+def recording_for_takes(shot: Shot) -> Recording:
+    """The recording of a head as far as showing its takes needs it: they play without the file or its strip too.
+
+    Then the strip tells where it lies, or where there is none, the last write.
+
+    Raises:
+        AudioError: Nothing tells when the takes play.
+    """
+    try:
+        return recording_of(shot)
+    except AudioError:
+        record, notes = shot.record, state.load_notes(shot.record)
+        strip = audio.find_strip(shot.scene, record.uid)
+        if strip is None and notes.clock is None:
+            raise
+        clock = AudioClock(*notes.clock) if strip is None else audio.strip_clock(shot.scene, strip)[0]
+        seconds = max((take.span.end for take in state.load_library(record).takes.values()), default=0.0)
+        return Recording(Path(record.audio_path), seconds, clock, Span(0.0, max(seconds, 0.0)))
+
+
 def _recording_without_strip(shot: Shot, record: state.RETAKE_PG_head) -> Recording:
     """The recording of a head in a Blender that can play none, or whose strip is gone."""
     if compat.has_audio():

@@ -112,3 +112,30 @@ def test_a_recording_that_vanished_is_one_sentence(make_stage: Callable[..., Sta
     path.unlink()
     assert "There is no recording at" in error_of(bpy.ops.retake.new_takes)
     assert stage.curve("jawOpen") is None
+
+
+@pytest.mark.parametrize("lost", ["file", "strip"])
+@needs_audio
+def test_takes_can_be_switched_without_the_recording(
+    make_stage: Callable[..., Stage], tmp_path: Path, lost: str
+) -> None:
+    path = tmp_path / "line.wav"
+    write_speech(path, seconds=2.0)
+    stage = make_stage(frame=11, audio=path)
+    stage.key_value("mouthSmileLeft", 20, 0.6)
+    stage.generate(count=2)
+    bpy.ops.retake.show_take(take=1)
+    first = stage.table("jawOpen").tobytes()
+    bpy.ops.retake.show_take(take=2)
+    if lost == "file":
+        path.unlink()
+    else:
+        compat.sequencer_strips(stage.scene).remove(find_strip(stage.scene, stage.record.uid))
+    bpy.ops.retake.show_take(take=1)
+    assert stage.table("jawOpen").tobytes() == first
+    bpy.ops.retake.show_original()
+    assert not len(stage.generated("jawOpen"))
+    assert stage.at("mouthSmileLeft", [20])[0] == pytest.approx(0.6)
+    bpy.ops.retake.show_take(take=1)
+    assert stage.table("jawOpen").tobytes() == first
+    assert "ecording" in error_of(bpy.ops.retake.update_take)  # what needs the sound still says so
