@@ -9,7 +9,7 @@ overrules it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -44,6 +44,8 @@ class ChannelPlan:
             begins or ends beside a curve that goes on, the key there lies on that curve.
         values: (K,) channel values.
         restore: Spans of scene frames where Take 0 plays: the keys of `Library.original` there come back.
+        cleared: Spans of scene frames, ends excluded, that a hold of the animator gives up to and beyond an edge of
+            the range: no generated key may stand there, not even one that joined the range to what was beside it.
     """
 
     channel: str
@@ -51,6 +53,7 @@ class ChannelPlan:
     frames: FloatArray
     values: FloatArray
     restore: tuple[Span, ...]
+    cleared: tuple[Span, ...] = ()
 
 
 def render(
@@ -229,13 +232,36 @@ def _plan(job: _Job, values: FloatArray) -> ChannelPlan:
         found.append(given.values[inside])
     order = np.argsort(np.concatenate(times), kind="stable")
     restored = _spans(job.track.frames, job.track.original & ~within_spans(frames, given.locked))
+    ours = _spans(job.track.frames, active)
     return ChannelPlan(
         given.channel,
-        (*_spans(job.track.frames, active), *restored),
+        (*_outside_holds(ours, given.bare), *restored),
         np.concatenate(times)[order],
         np.concatenate(found)[order],
         restored,
+        tuple(hold for span in ours for hold in _holds_at_ends(span, given.bare)),
     )
+
+
+def _outside_holds(spans: Sequence[Span], holds: Sequence[Span]) -> tuple[Span, ...]:
+    """Spans that end where a hold begins that lasts beyond their end, and begin where one ends; none within a hold."""
+    found = []
+    for span in spans:
+        start = max([span.start, *(hold.end for hold in holds if hold.start < span.start < hold.end)])
+        end = min([span.end, *(hold.start for hold in holds if hold.start < span.end < hold.end)])
+        if start <= end:
+            found.append(Span(start, end))
+    return tuple(found)
+
+
+def _holds_at_ends(span: Span, holds: Sequence[Span]) -> list[Span]:
+    """What holds that last beyond an end of a span have of it, with the frame at that end."""
+    near = Span(span.start - HALF_FRAME, span.end + HALF_FRAME)
+    return [
+        part
+        for hold in holds
+        if any(hold.start < end < hold.end for end in (span.start, span.end)) and (part := hold.intersection(near))
+    ]
 
 
 def _spans(frames: NDArray[np.int64], flags: NDArray[np.bool_]) -> tuple[Span, ...]:

@@ -105,11 +105,14 @@ def _write_target(
     shot, target = snapshot.shot, snapshot.shot.targets[place]
     shift, old = shot.shifts[target.curve_id], snapshot.tables[target.curve_id]
     removed = _REMOVED[status]
+    disturbing = _disturbing(old, plan.cleared, shift)
     windows = [_window(span, plan.frames - shift, values, old, removed, shift) for span in plan.rewrite]
     fcurve = target.fcurve
     is_corrected = (status == KeyStatus.CORRECTED).any()  # has to be recorded as given, even if nothing is free
     if not len(plan.frames) and not removed.any() and not plan.restore and not is_corrected:
         return
+    if disturbing.any():
+        old, status, removed = old[~disturbing], status[~disturbing], removed[~disturbing]
     library, name = books.library, target.curve_id
     if name not in library.original:
         library.remember_original(name, original_curve(target, old, name in books.ledger.curves))
@@ -132,6 +135,15 @@ def _write_target(
         edit = _with_restored(edit, restored)
     _apply(target, fcurve if fcurve is not None else _new_curve(shot, target, books), edit, books, old)
     library.original[name] = after_write(original, old, removed, edit.table)
+
+
+def _disturbing(old: Table, cleared: Sequence[Span], shift: float) -> BoolArray:
+    """(K,) keys of ours within some spans of scene frames, ends excluded, that a hold of the animator gives."""
+    times = old["co"][:, 0].astype(np.float64) + shift
+    within = np.zeros(len(old), bool)
+    for span in cleared:
+        within |= (times > span.start + SAME_FRAME) & (times < span.end - SAME_FRAME)
+    return within & (old["type"] == GENERATED)
 
 
 def _window(span: Span, frames: FloatArray, values: FloatArray, old: Table, removed: BoolArray, shift: float) -> Window:

@@ -110,6 +110,24 @@ def test_a_constant_key_gives_every_frame_up_to_the_next(stage: Stage) -> None:
     assert not ((ours > 11.5) & (ours < 30.5)).any()
 
 
+@pytest.mark.parametrize("kind", ["CONSTANT", "MOVING_HOLD"])
+def test_a_hold_lasts_to_the_next_own_key_beyond_the_range(stage: Stage, kind: str) -> None:
+    stage.key_value("mouthSmileLeft", 90, 0.2)
+    stage.generate(count=2)
+    last = stage.generated("mouthSmileLeft").max()
+    held = {"interpolation": "CONSTANT"} if kind == "CONSTANT" else {"type": "MOVING_HOLD"}
+    if kind == "MOVING_HOLD":
+        stage.point("mouthSmileLeft", 90).type = "MOVING_HOLD"
+        stage.key_value("mouthSmileLeft", 90, 0.9, type="MOVING_HOLD")
+    stage.key_value("mouthSmileLeft", 58, 0.9, **held)
+    for update in (lambda: bpy.ops.retake.update_take(), lambda: bpy.ops.retake.show_take(take=2)):
+        update()
+        frames = np.arange(58.0, 90.0, 0.25)
+        assert last > 60
+        assert np.abs(stage.at("mouthSmileLeft", frames) - 0.9).max() <= 1e-6
+        assert stage.generated("mouthSmileLeft").max() < 58
+
+
 def test_a_hold_set_on_a_take_clears_our_keys_within(taken: Stage) -> None:
     for frame in (15, 27):
         taken.key_value("mouthSmileLeft", frame, 0.6, type="MOVING_HOLD")
