@@ -124,6 +124,14 @@ def nla_fcurves(owner: bpy.types.ID) -> list[Any]:
     return [curve for track in data.nla_tracks if not track.mute for curve in _strip_fcurves(track.strips)]
 
 
+def nla_properties(owner: bpy.types.ID) -> set[tuple[str, int]]:
+    """Data paths and indices that the NLA strips of a datablock play; empty while a strip is tweaked."""
+    data = owner.animation_data
+    if data is None or data.use_tweak_mode:
+        return set()
+    return {(curve.data_path, curve.array_index) for curve in nla_fcurves(owner)}
+
+
 def _strip_fcurves(strips: Any) -> list[Any]:
     """Curves of strips and of those within meta strips."""
     found: list[Any] = []

@@ -61,6 +61,7 @@ class CurveKeys:
         constrained: A constraint or the like overrides it.
         muted: The curve (or its group) is muted.
         locked: The curve (or its group) is locked.
+        layered: A strip of the NLA plays the value, and a new curve would silence it at all times.
         locked_spans: Spans of frames that the animator locked.
     """
 
@@ -75,6 +76,7 @@ class CurveKeys:
     constrained: bool = False
     muted: bool = False
     locked: bool = False
+    layered: bool = False
     locked_spans: tuple[Span, ...] = ()
 
     def __post_init__(self) -> None:
@@ -99,5 +101,6 @@ class CurveKeys:
             "constraint": self.constrained,
             "muted curve": self.muted,
             "locked curve": self.locked,
+            "strip in the NLA": self.layered,
         }
         return next((words for words, holds in reasons.items() if holds), "")

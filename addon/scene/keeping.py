@@ -15,6 +15,7 @@ from .. import compat
 from ..core.timing import Span
 from .edit import GENERATED
 from .key_table import SAME_FRAME, generated_keys, read_table, sorted_unique, write_table
+from .layers import give_extrapolation_back
 from .shot import Shot
 from .snapshot import block_neck_together
 from .targets import obstacles
@@ -61,6 +62,7 @@ def push_to_nla(shot: Shot, name: str, books: Books) -> None:
             if target.fcurve is not None:
                 _make_ordinary(target.fcurve)
         compat.push_down(owner, name)
+        give_extrapolation_back(owner, "rig" if owner == shot.armature else "key", books.notes)
     _start_anew(books)
 
 
@@ -156,4 +158,5 @@ def _start_anew(books: Books, left: Collection[str] = ()) -> None:
         for curve_id in [name for name in remembered if name not in left]:
             del remembered[curve_id]
     books.notes.made_actions.clear()
+    books.notes.extrapolations.clear()
     books.notes.shown, books.notes.clock = 0, None

@@ -21,6 +21,7 @@ from ..core.timing import Span
 from .axes import pose_to_model
 from .driven import FrameSampler
 from .key_table import Table, at_frame, empty, read_table
+from .layers import Layers, read_layers
 from .shot import Shot
 from .splice import uncuttable
 from .targets import (
@@ -45,15 +46,19 @@ class Snapshot:
         curves: One a target, in the order of `shot.targets`.
         tables: Curve id -> its keys, every attribute, in frames of the action.
         locked: Spans of scene frames that the animator locked.
+        layers: What the NLA plays.
     """
 
     shot: Shot
     curves: tuple[CurveKeys, ...]
     tables: dict[str, Table]
-    locked: tuple[Span, ...] = ()
+    locked: tuple[Span, ...]
+    layers: Layers
 
     def raw(self, target: Target, frames: FloatArray) -> FloatArray:
-        """Values (F,) of a target's own curve, without modifiers, at scene frames."""
+        """Values (F,) of a target's own curve, without modifiers, at scene frames; of the NLA where there is none."""
+        if target.curve_id in self.layers.playing and target.channels != HEAD_ROTATION:
+            return next(curve for curve in self.curves if curve.curve_id == target.curve_id).evaluate(frames)[:, 0]
         return evaluate(target, frames - self.shot.shifts[target.curve_id], with_modifiers=False)
 
     def outside(self) -> dict[str, Evaluate]:
@@ -84,15 +89,19 @@ def read_snapshot(shot: Shot, frames: Span, locked: Sequence[Span] = ()) -> Snap
     """
     tables = {target.curve_id: _table(target) for target in shot.targets}
     blocked = {target.curve_id: obstacles(target) for target in shot.targets}
+    layers = read_layers(shot)
+    blocked |= {name: replace(blocked[name], layered=True) for name in layers.blocked}
     blocked = block_neck_together(shot, blocked)
     sampler = FrameSampler(shot.scene, _evaluated_objects(shot), lambda depsgraph: _probe(shot, depsgraph))
-    neck = _neck_evaluate(shot, blocked, sampler)
+    neck = _neck_evaluate(shot, blocked, sampler, layers)
     curves = []
     for target in shot.targets:
-        function = neck if target.channels == HEAD_ROTATION else _weight_evaluate(shot, target, blocked, sampler)
+        function = (
+            neck if target.channels == HEAD_ROTATION else _weight_evaluate(shot, target, blocked, sampler, layers)
+        )
         spans = (*locked, *_eased_across(tables[target.curve_id], frames, shot.shifts[target.curve_id]))
         curves.append(_curve_keys(shot, target, tables[target.curve_id], blocked[target.curve_id], function, spans))
-    return Snapshot(shot, tuple(curves), tables, tuple(locked))
+    return Snapshot(shot, tuple(curves), tables, tuple(locked), layers)
 
 
 def _table(target: Target) -> Table:
@@ -124,6 +133,7 @@ def _curve_keys(
         constrained=blocked.constrained,
         muted=blocked.muted,
         locked=blocked.locked,
+        layered=blocked.layered,
         locked_spans=tuple(locked),
     )
 
@@ -140,25 +150,29 @@ def block_neck_together(shot: Shot, blocked: dict[str, Obstacles]) -> dict[str, 
         constrained=constrained or any(blocked[name].constrained for name in ids),
         muted=any(blocked[name].muted for name in ids),
         locked=any(blocked[name].locked for name in ids),
+        layered=any(blocked[name].layered for name in ids),
     )
     return blocked | dict.fromkeys(ids, together)
 
 
-def _weight_evaluate(shot: Shot, target: Target, blocked: dict[str, Obstacles], sampler: FrameSampler) -> Evaluate:
+def _weight_evaluate(
+    shot: Shot, target: Target, blocked: dict[str, Obstacles], sampler: FrameSampler, layers: Layers
+) -> Evaluate:
     """Evaluation of a shape key's channel."""
     column, shift = CHANNEL_NAMES.index(target.channels[0]), shot.shifts[target.curve_id]
-    if blocked[target.curve_id].driven:
+    if blocked[target.curve_id].driven or target.curve_id in layers.playing:
         return lambda frames: sampler(frames)[:, column : column + 1]
     modifiers = blocked[target.curve_id].any
     return lambda frames: evaluate(target, frames - shift, modifiers)[:, None]
 
 
-def _neck_evaluate(shot: Shot, blocked: dict[str, Obstacles], sampler: FrameSampler) -> Evaluate:
+def _neck_evaluate(shot: Shot, blocked: dict[str, Obstacles], sampler: FrameSampler, layers: Layers) -> Evaluate:
     """Evaluation of the neck's three channels."""
     bone = shot.neck
     targets = [target for target in shot.targets if target.channels == HEAD_ROTATION]
     first = CHANNEL_NAMES.index(HEAD_ROTATION[0])
-    if bone is None or any(blocked[target.curve_id].driven for target in targets) or bone_is_constrained(bone):
+    elsewhere = any(blocked[t.curve_id].driven or t.curve_id in layers.playing for t in targets)
+    if bone is None or elsewhere or bone_is_constrained(bone):
         return lambda frames: sampler(frames)[:, first : first + 3]
     modifiers = any(blocked[target.curve_id].any for target in targets)
 

@@ -54,6 +54,8 @@ class Notes:
         shown: Id of the take shown last, 0 for the original.
         stale: Ids of takes whose keys had changed when last looked at.
         locked: (start, end) of spans that the animator locked, s of audio time.
+        extrapolations: Roles whose action extrapolation was changed so that the NLA plays beside our keys, with what
+            it was.
     """
 
     frozen: dict[str, list[dict[str, Any]]] = dataclasses.field(default_factory=dict)
@@ -62,6 +64,7 @@ class Notes:
     shown: int = 0
     stale: list[int] = dataclasses.field(default_factory=list)
     locked: list[tuple[float, float]] = dataclasses.field(default_factory=list)
+    extrapolations: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 _Version = tuple[int, int, bytes]  # id, seed, digest of the values

@@ -107,11 +107,12 @@ class Obstacles:
     constrained: bool = False
     muted: bool = False
     locked: bool = False
+    layered: bool = False
 
     @property
     def any(self) -> bool:
         """Whether there is one."""
-        return self.driven or self.constrained or self.muted or self.locked
+        return self.driven or self.constrained or self.muted or self.locked or self.layered
 
 
 def obstacles(target: Target) -> Obstacles:

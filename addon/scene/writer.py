@@ -33,6 +33,7 @@ from .key_table import (
     write_handles,
     write_table,
 )
+from .layers import give_extrapolation_back, let_the_nla_play_beside
 from .original import after_write, original_curve, restore_handles, restored_keys, with_replaced
 from .shot import Shot
 from .snapshot import Snapshot
@@ -183,6 +184,7 @@ def _with_restored(edit: Edit, restored: Table) -> Edit:
 def _new_curve(shot: Shot, target: Target, books: Books) -> Any:
     """Make the curve of a target, and an action where its owner has none."""
     role = "rig" if target.owner == shot.armature else "key"
+    before = books.notes.made_actions.get(role)
     other = shot.head.data.shape_keys if role == "rig" else shot.armature
     shared = _made_action(books, other)
     data = target.owner.animation_data
@@ -192,6 +194,8 @@ def _new_curve(shot: Shot, target: Target, books: Books) -> Any:
     curves, made = compat.ensure_fcurves(target.owner, f"{shot.head.name} takes")
     if made:
         books.notes.made_actions[role] = target.owner.animation_data.action.name
+    if books.notes.made_actions.get(role) != before:
+        let_the_nla_play_beside(target.owner, role, books.notes)
     return compat.new_fcurve(target.owner, curves, target.data_path, target.index, target.group)
 
 
@@ -307,6 +311,7 @@ def _drop_empty_actions(shot: Shot, books: Books) -> None:
             continue
         action, data.action = data.action, None
         del books.notes.made_actions[role]
+        give_extrapolation_back(owner, role, books.notes)
         if not action.users:
             bpy.data.actions.remove(action)
 

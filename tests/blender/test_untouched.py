@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import bpy
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from retake.addon import compat
+from retake.addon.operators.session import session
 from retake.addon.scene.key_table import Table
 
 from .helpers import GENERATED, Stage
@@ -236,3 +237,50 @@ def test_limits_of_a_users_shape_keys_stay_and_are_named(stage: Stage) -> None:
     assert stage.key.key_blocks["jawOpen"].slider_max == 1.0
     assert abs(stage.point("jawOpen", 20).co[1] - 1.4) < 1e-6
     assert load_library(stage.record).takes
+
+
+NLA_FRAMES = np.arange(1.0, 300.0, 0.5)
+
+
+def push_own_animation(stage: Stage) -> None:
+    """An NLA strip of the animator's over the whole shot, and no action."""
+    for frame, value in ((1, 0.0), (90, 0.8), (130, 0.1), (200, 0.7), (299, 0.3)):
+        stage.key_value("browInnerUp", frame, value)
+    compat.push_down(stage.key, "Own")
+
+
+def played(stage: Stage, channel: str, frames: Sequence[float]) -> np.ndarray:
+    return np.array([stage.weights(float(frame))[channel] for frame in frames])
+
+
+def test_the_nla_plays_on_beside_the_range(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(frame=101)
+    push_own_animation(stage)
+    before = played(stage, "browInnerUp", NLA_FRAMES)
+    stage.scene.frame_set(133)  # what plays at the playhead must not matter
+    stage.generate(count=2)
+    ours = stage.generated("browInnerUp")
+    outside = (ours.min() > NLA_FRAMES) | (ours.max() < NLA_FRAMES)
+    assert outside.sum() > 100
+    for take in (1, 2):
+        bpy.ops.retake.show_take(take=take)
+        after = played(stage, "browInnerUp", NLA_FRAMES)
+        assert np.abs(after - before)[outside].max() <= 1e-6
+        edges = played(stage, "browInnerUp", [ours.min(), ours.max()])
+        assert np.abs(edges - np.interp([ours.min(), ours.max()], NLA_FRAMES, before)).max() <= 1e-4
+        assert np.abs(after - before)[~outside].max() > 0.01
+    bpy.ops.retake.show_original()
+    assert np.abs(played(stage, "browInnerUp", NLA_FRAMES) - before).max() <= 1e-6
+    assert stage.key.animation_data.action_extrapolation == "HOLD"
+
+
+def test_what_only_the_nla_plays_is_given_in_an_action_of_the_animators(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(frame=101)
+    push_own_animation(stage)
+    stage.key_value("cheekPuff", 50, 0.2)
+    before = played(stage, "browInnerUp", NLA_FRAMES)
+    stage.generate(count=1)
+    assert stage.curve("browInnerUp") is None
+    assert np.abs(played(stage, "browInnerUp", NLA_FRAMES) - before).max() <= 1e-6
+    assert any("NLA: browInnerUp" in notice for notice in session.job.order.notices)
+    assert len(stage.generated("jawOpen"))
