@@ -85,9 +85,22 @@ def shape_key_targets(key: bpy.types.Key) -> list[Target]:
 def neck_targets(armature: bpy.types.Object) -> list[Target]:
     """Targets of the neck bone's rotation in its rotation mode; none where the armature has no such bone."""
     bone = armature.pose.bones.get(NECK_BONE) if armature.pose else None
+    return [] if bone is None else _rotation_targets(armature, bone, bone.rotation_mode)
+
+
+def former_neck_targets(armature: bpy.types.Object) -> list[Target]:
+    """Targets that the neck bone would have in the rotation modes that are not its own."""
+    bone = armature.pose.bones.get(NECK_BONE) if armature.pose else None
     if bone is None:
         return []
-    name, count = rotation_path(bone.rotation_mode)
+    own = rotation_path(bone.rotation_mode)
+    modes = [mode for mode in ("QUATERNION", "AXIS_ANGLE", "XYZ") if rotation_path(mode) != own]
+    return [target for mode in modes for target in _rotation_targets(armature, bone, mode)]
+
+
+def _rotation_targets(armature: bpy.types.Object, bone: bpy.types.PoseBone, mode: str) -> list[Target]:
+    """Targets of a bone's rotation in a rotation mode."""
+    name, count = rotation_path(mode)
     return [
         Target(f"neck.{name}[{index}]", HEAD_ROTATION, armature, bone.path_from_id(name), index, bone.name)
         for index in range(count)

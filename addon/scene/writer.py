@@ -29,7 +29,9 @@ from .key_table import (
     FREE,
     SAME_FRAME,
     Table,
+    empty,
     read_handles,
+    read_table,
     write_handles,
     write_table,
 )
@@ -38,7 +40,7 @@ from .original import after_write, original_curve, restore_handles, restored_key
 from .shot import Shot
 from .snapshot import Snapshot
 from .state import Notes
-from .targets import Target
+from .targets import Target, former_neck_targets
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -80,6 +82,7 @@ def write_plans(snapshot: Snapshot, state: KeyState, plans: Mapping[str, Channel
             continue
         values = plan.values if target.channels != HEAD_ROTATION else neck[:, target.index]
         _write_target(snapshot, place, statuses[target.curve_id], plan, values, books)
+    _clear_former_neck(shot, books)
     _drop_empty_actions(shot, books)
     _tag(shot)
 
@@ -95,6 +98,7 @@ def clear_plans(snapshot: Snapshot, state: KeyState, books: Books) -> None:
         if target.curve_id in blocked:
             continue
         _clear_target(snapshot, target, statuses[target.curve_id], books)
+    _clear_former_neck(snapshot.shot, books)
     _drop_empty_actions(snapshot.shot, books)
     _tag(snapshot.shot)
 
@@ -284,12 +288,31 @@ def _clear_target(snapshot: Snapshot, target: Target, status: NDArray[np.uint8],
     if fcurve is None or original is None:
         return
     old = snapshot.tables[target.curve_id]
-    removed, shift = _REMOVED[status], snapshot.shot.shifts[target.curve_id]
+    shift = snapshot.shot.shifts[target.curve_id]
     locked = locked_stretches(old, [(span.start - shift, span.end - shift) for span in snapshot.locked])
-    original = with_replaced(original, old, removed)
+    _clear_curve(target, _promoted(old, status), _REMOVED[status], locked, books)
+
+
+def _clear_former_neck(shot: Shot, books: Books) -> None:
+    """Take our keys off the rotation curves that the neck had before its rotation mode was changed."""
+    for target in former_neck_targets(shot.armature) if shot.armature is not None else ():
+        if target.curve_id in books.ledger.curves and target.curve_id in books.library.original:
+            fcurve = target.fcurve
+            old = empty() if fcurve is None else read_table(fcurve)
+            if fcurve is not None:
+                _clear_curve(target, old, old["type"] == GENERATED, (), books)
+            books.ledger.forget(target.curve_id)
+
+
+def _clear_curve(
+    target: Target, old: Table, removed: BoolArray, locked: Sequence[tuple[float, float]], books: Books
+) -> None:
+    """Take some keys off one curve outside locked stretches, and the curve itself where it was ours alone."""
+    fcurve = target.fcurve
+    original = with_replaced(books.library.original[target.curve_id], old, removed)
     restored = restored_keys(original, [Span(-FAR, FAR)], 0.0)
     frozen = books.notes.frozen.get(target.curve_id, ())
-    edit = clear_curve(_promoted(old, status), removed, restored, frozen, locked)
+    edit = clear_curve(old, removed, restored, frozen, locked)
     if len(edit.table) or original.existed:
         _apply(target, fcurve, edit, books, old)
         restore_handles(fcurve, edit.table, original)

@@ -7,6 +7,7 @@ import bpy
 import numpy as np
 import pytest
 
+from retake.addon import compat
 from retake.addon.operators.session import session
 from retake.addon.scene.axes import components_to_matrix, pose_to_model
 from retake.addon.scene.state import load_library
@@ -146,3 +147,21 @@ def test_strips_whose_time_is_bent_are_refused(stage: Stage, change: str) -> Non
     sentence = error_of(bpy.ops.retake.new_takes)
     assert sentence.startswith("The NLA strip 'Face' that is being tweaked is ")
     assert "Traceback" not in sentence
+
+
+def test_another_rotation_mode_leaves_no_curves_behind(stage: Stage) -> None:
+    stage.neck.rotation_mode = "QUATERNION"
+    stage.neck.keyframe_insert("rotation_quaternion", frame=90)
+    stage.generate(count=2, parts={"HEAD"})
+    stage.neck.rotation_mode = "XYZ"
+    bpy.ops.retake.show_take(take=2)
+
+    def by_path() -> dict[str, list[str]]:
+        curves = compat.fcurves_of(stage.rig) or ()
+        return {curve.data_path: [point.type for point in curve.keyframe_points] for curve in curves}
+
+    paths = by_path()
+    assert paths[stage.neck.path_from_id("rotation_quaternion")] == ["KEYFRAME"]
+    assert len(paths[stage.neck.path_from_id("rotation_euler")]) > 40
+    bpy.ops.retake.show_original()
+    assert set(by_path()) == {stage.neck.path_from_id("rotation_quaternion")}
