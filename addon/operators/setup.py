@@ -78,9 +78,7 @@ class RETAKE_OT_import_audio(bpy.types.Operator):
         may_fit = not audio.scene_has_animation(scene)
         record = shot.record
         if compat.has_audio():
-            old = audio.find_strip(scene, record.uid)
-            if old is not None:
-                compat.sequencer_strips(scene).remove(old)
+            audio.remove_strips(scene, record.uid)
             audio.add_strip(scene, path, frame, record.uid)
         scene.sync_mode, scene.use_audio = "AUDIO_SYNC", True
         record.audio_path, record.audio_frame = str(path), frame

@@ -21,6 +21,7 @@ from .. import compat
 from ..core.timing import AudioClock, Span
 
 STRIP_MARK = "retake_audio"
+_IN_STEP = 0.01  # frames
 ANALYSIS_RATE = 8000  # Hz, enough to find pauses
 
 
@@ -106,8 +107,42 @@ def add_strip(scene: bpy.types.Scene, path: Path, frame: int, mark: str) -> Any:
 
 
 def find_strip(scene: bpy.types.Scene, mark: str) -> Any | None:
-    """The strip that carries a mark, None where it was deleted or never made."""
-    return next((strip for strip in compat.all_strips(scene) if strip.get(STRIP_MARK) == mark), None)
+    """The strip that carries a mark (where it was cut, its first part), None where it was deleted or never made."""
+    return next(iter(find_strips(scene, mark)), None)
+
+
+def remove_strips(scene: bpy.types.Scene, mark: str) -> None:
+    """Take away the strips that carry a mark; those inside a meta strip are muted and lose the mark instead."""
+    strips = compat.sequencer_strips(scene)
+    for strip in find_strips(scene, mark):
+        if strips.get(strip.name) == strip:
+            strips.remove(strip)
+        else:
+            strip.mute = True
+            del strip[STRIP_MARK]
+
+
+def find_strips(scene: bpy.types.Scene, mark: str) -> list[Any]:
+    """All strips that carry a mark (several where one was cut), in order of time."""
+    found = [strip for strip in compat.all_strips(scene) if strip.get(STRIP_MARK) == mark]
+    return sorted(found, key=compat.strip_edges)
+
+
+def strips_in_step(scene: bpy.types.Scene, mark: str) -> tuple[AudioClock, Span, bool]:
+    """Clock and heard seconds of a recording whose strip may have been cut.
+
+    Returns:
+        Clock of the first part, the seconds from the first to the last that its parts play at that clock, and whether
+        a part was moved off it.
+
+    Raises:
+        AudioError: A part is retimed.
+    """
+    parts = [strip_clock(scene, strip) for strip in find_strips(scene, mark)]
+    clock = parts[0][0]
+    heard = [span for other, span in parts if abs(other.start_frame - clock.start_frame) < _IN_STEP]
+    whole = Span(min(span.start for span in heard), max(span.end for span in heard))
+    return clock, whole, len(heard) < len(parts)
 
 
 def strip_path(strip: Any) -> Path:

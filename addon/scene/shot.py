@@ -165,7 +165,7 @@ def recording_of(shot: Shot) -> Recording:
         return _recording_without_strip(shot, record)
     path = audio.strip_path(strip)
     seconds = audio.check_recording(path)
-    clock, heard = audio.strip_clock(shot.scene, strip)
+    clock, heard, _ = audio.strips_in_step(shot.scene, record.uid)
     return Recording(path, seconds, clock, heard.intersection(Span(0.0, seconds)) or Span(0.0, seconds))
 
 
@@ -247,6 +247,8 @@ def default_parts(shot: Shot) -> tuple[str, ...]:
 def mixing_notices(shot: Shot) -> list[str]:
     """Sentences about owners whose action does not play as it stands, e.g. at half influence over NLA tracks."""
     notices = []
+    if audio.find_strip(shot.scene, shot.record.uid) and audio.strips_in_step(shot.scene, shot.record.uid)[2]:
+        notices.append("The sound strip was cut and a part moved: only what is in step with its first part counts.")
     armature = armature_of(shot.head)
     if armature is not None and shot.armature is None:
         notices.append(f"'{armature.name}' is linked from another file: override it to direct the head's turns.")

@@ -10,6 +10,7 @@ import bpy
 import pytest
 
 from retake.addon import compat
+from retake.addon.operators.session import session
 from retake.addon.scene.audio import find_strip
 
 from .helpers import Stage, error_of, write_speech
@@ -139,3 +140,24 @@ def test_takes_can_be_switched_without_the_recording(
     bpy.ops.retake.show_take(take=1)
     assert stage.table("jawOpen").tobytes() == first
     assert "ecording" in error_of(bpy.ops.retake.update_take)  # what needs the sound still says so
+
+
+@needs_audio
+@pytest.mark.parametrize("moved", [0, 12])
+def test_a_strip_that_was_cut_counts_as_far_as_it_is_in_step(stage: Stage, moved: int) -> None:
+    strip = find_strip(stage.scene, stage.record.uid)
+    second = strip.split(frame=20, split_method="SOFT")
+    name = "content_start" if hasattr(second, "content_start") else "frame_start"
+    setattr(second, name, getattr(second, name) + moved)
+    stage.generate(count=1)
+    end = stage.generated("jawOpen").max()
+    said = any("was cut" in notice for notice in session.job.order.notices)
+    assert (end, said) == ((73, False) if moved == 0 else (20, True))
+
+
+@needs_audio
+def test_another_recording_takes_the_place_of_a_strip_that_was_cut(stage: Stage, tmp_path: Path) -> None:
+    find_strip(stage.scene, stage.record.uid).split(frame=20, split_method="SOFT")
+    write_speech(tmp_path / "other.wav", seconds=1.0)
+    bpy.ops.retake.import_audio(filepath=str(tmp_path / "other.wav"), frame=1)
+    assert [Path(strip.sound.filepath).name for strip in compat.all_strips(stage.scene)] == ["other.wav"]
