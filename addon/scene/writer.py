@@ -290,7 +290,7 @@ def _clear_target(snapshot: Snapshot, target: Target, status: NDArray[np.uint8],
     old = snapshot.tables[target.curve_id]
     shift = snapshot.shot.shifts[target.curve_id]
     locked = locked_stretches(old, [(span.start - shift, span.end - shift) for span in snapshot.locked])
-    _clear_curve(target, _promoted(old, status), _REMOVED[status], locked, books)
+    _clear_curve(target, old, _promoted(old, status), _REMOVED[status], locked, books)
 
 
 def _clear_former_neck(shot: Shot, books: Books) -> None:
@@ -300,21 +300,29 @@ def _clear_former_neck(shot: Shot, books: Books) -> None:
             fcurve = target.fcurve
             old = empty() if fcurve is None else read_table(fcurve)
             if fcurve is not None:
-                _clear_curve(target, old, old["type"] == GENERATED, (), books)
+                _clear_curve(target, old, old, old["type"] == GENERATED, (), books)
             books.ledger.forget(target.curve_id)
 
 
 def _clear_curve(
-    target: Target, old: Table, removed: BoolArray, locked: Sequence[tuple[float, float]], books: Books
+    target: Target,
+    standing: Table,
+    old: Table,
+    removed: BoolArray,
+    locked: Sequence[tuple[float, float]],
+    books: Books,
 ) -> None:
-    """Take some keys off one curve outside locked stretches, and the curve itself where it was ours alone."""
+    """Take some keys off one curve outside locked stretches, and the curve itself where it was ours alone.
+
+    `standing` is what the curve holds, `old` the same with corrected keys promoted.
+    """
     fcurve = target.fcurve
     original = with_replaced(books.library.original[target.curve_id], old, removed)
     restored = restored_keys(original, [Span(-FAR, FAR)], 0.0)
     frozen = books.notes.frozen.get(target.curve_id, ())
     edit = clear_curve(old, removed, restored, frozen, locked)
     if len(edit.table) or original.existed:
-        _apply(target, fcurve, edit, books, old)
+        _apply(target, fcurve, edit, books, standing)
         restore_handles(fcurve, edit.table, original)
         books.library.original[target.curve_id] = after_write(original, old, removed, edit.table)
         return
