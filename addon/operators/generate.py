@@ -13,7 +13,7 @@ from ..core.keys import Choice
 from ..core.takes import Settings
 from ..scene import state
 from ..scene.shot import Shot, open_shot
-from . import direct
+from . import direct, orders
 from .common import (
     Context,
     Outcome,
@@ -24,7 +24,8 @@ from .common import (
     why_no_generation,
     why_no_takes,
 )
-from .direct import Options, Order, RangeChoice
+from .orders import Order
+from .reading import Options, RangeChoice
 from .session import Job, begin, cancel, close, ensure_client, failure_error, poll, session, wait
 
 PART_ITEMS = tuple(
@@ -172,7 +173,7 @@ class RETAKE_OT_new_takes(Generating, bpy.types.Operator):
     def order(self, shot: Shot) -> Order:
         """Order of new takes."""
         seed = self.seed if self.properties.is_property_set("seed") else None
-        return direct.new_takes(shot, self.asked(), self.count, seed)
+        return orders.new_takes(shot, self.asked(), self.count, seed)
 
 
 class RETAKE_OT_update_take(Generating, bpy.types.Operator):
@@ -207,7 +208,7 @@ class RETAKE_OT_update_take(Generating, bpy.types.Operator):
         ]
         options = self.asked()
         options = replace(options, settings=replace(chosen.settings, model=options.settings.model))
-        return direct.update_takes(shot, options, [number, *alike] if self.all_takes else [number])
+        return orders.update_takes(shot, options, [number, *alike] if self.all_takes else [number])
 
 
 class RETAKE_OT_receive(bpy.types.Operator):

@@ -54,6 +54,7 @@ class Notes:
         shown: Id of the take shown last, 0 for the original.
         stale: Ids of takes whose keys had changed when last looked at.
         locked: (start, end) of spans that the animator locked, s of audio time.
+        turns: Curve id -> which write it was, counted over all records that drive the curve (see `sharing`).
     """
 
     frozen: dict[str, list[dict[str, Any]]] = dataclasses.field(default_factory=dict)
@@ -62,6 +63,7 @@ class Notes:
     shown: int = 0
     stale: list[int] = dataclasses.field(default_factory=list)
     locked: list[tuple[float, float]] = dataclasses.field(default_factory=list)
+    turns: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
 _Version = tuple[int, int, bytes]  # id, seed, digest of the values
