@@ -5,10 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...backend.protocol import CHANNEL_NAMES
 from ..core.channels import channels_of
 from ..core.client import Result
-from ..core.findings import Finding
 from ..core.keys import Choice
 from ..core.library import Library
 from ..core.render import render
@@ -16,9 +14,9 @@ from ..core.timing import Span
 from ..scene import rig, state
 from ..scene.shot import Recording, Shot, has_moved, locked_frames, recording_of
 from ..scene.writer import Books, clear_plans, write_plans
-from .notices import left_standing, questions, reached_limits, refuse_unanswered
+from .notices import kept_notices, left_standing, reached_limits, refuse_unanswered
 from .orders import Order, whole_range
-from .reading import Options, Reading, read
+from .reading import Options, Reading, asked_about, read
 
 
 def receive(shot: Shot, order: Order, result: Result) -> list[str]:
@@ -41,9 +39,11 @@ def receive(shot: Shot, order: Order, result: Result) -> list[str]:
         library.show(shown, order.parts, order.span)
         notes.shown = shown
         notes.stale = [take for take in library.takes if library.stale(take, reading.given, recording.clock)]
+        asked = asked_about(shot, reading, order.parts, with_bakes=True)
         _write(shot, reading, recording, order.parts, frames, order.options)
     found = [finding.sentence for finding in reading.keys.findings]
-    return [*dict.fromkeys((*order.notices, *found)), *reached_limits(shot)]
+    kept = kept_notices(asked, order.options.corrected, order.options.bakes)
+    return [*dict.fromkeys((*order.notices, *found)), *kept, *reached_limits(shot)]
 
 
 def _store(library: Library, order: Order, result: Result, shown: int) -> int:
@@ -72,12 +72,6 @@ def read_whole(shot: Shot, options: Options) -> Reading:
     """The scene as the original take finds it."""
     recording = recording_of(shot)
     return read(shot, options, recording.clock.frame_span(whole_range(recording)), recording)
-
-
-def asked_about(shot: Shot, reading: Reading, parts: Sequence[str] | None) -> list[Finding]:
-    """What the animator has to decide before some parts are written; all of them if None, or if the audio moved."""
-    moved = parts is None or has_moved(reading.books.notes, recording_of(shot))
-    return questions(reading.keys, CHANNEL_NAMES if moved or parts is None else channels_of(parts))
 
 
 def show_take(shot: Shot, take: int, options: Options) -> list[str]:

@@ -12,13 +12,14 @@ from ..core import ranges
 from ..core.channels import channels_of
 from ..core.client import Rig
 from ..core.given import Given, check_free
+from ..core.keys import Finding
 from ..core.request import RequestValues, request_values
 from ..core.timing import Span
 from ..scene import audio, rig, state
 from ..scene.shot import Recording, Shot, default_parts, mixing_notices, neck_is_animated, recording_of
 from ..scene.targets import selected_frames
 from .notices import obstacle_notices
-from .reading import Options, RangeChoice, Reading, read
+from .reading import Options, RangeChoice, Reading, asked_about, read
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Order:
         given: Given values.
         options: What was asked.
         notices: What the animator should know.
+        questions: What the animator may decide about before it is written.
     """
 
     scene: str
@@ -50,6 +52,7 @@ class Order:
     given: RequestValues
     options: Options
     notices: tuple[str, ...]
+    questions: tuple[Finding, ...] = ()
 
 
 def new_takes(shot: Shot, options: Options, count: int, seed: int | None) -> Order:
@@ -114,10 +117,19 @@ def _order(
     """Check that something is free and gather the request."""
     check_free(reading.given, channels_of(parts), recording.clock.frame_span(span))
     values = request_values(reading.given, recording.clock, span, parts, context)
-    notices = (*_notices(shot, options, reading, parts),)
-    uid = shot.record.uid
     return Order(
-        shot.scene.name, uid, takes, seeds, parts, span, recording, rig.build_rig(shot), values, options, notices
+        scene=shot.scene.name,
+        head_uid=shot.record.uid,
+        takes=takes,
+        seeds=seeds,
+        parts=parts,
+        span=span,
+        recording=recording,
+        rig=rig.build_rig(shot),
+        given=values,
+        options=options,
+        notices=tuple(_notices(shot, options, reading, parts)),
+        questions=tuple(asked_about(shot, reading, parts, with_bakes=True)),
     )
 
 

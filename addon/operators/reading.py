@@ -3,18 +3,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from ..core.findings import FindingKind
+from ...backend.protocol import CHANNEL_NAMES
+from ..core.channels import channels_of
 from ..core.given import Given, collect
-from ..core.keys import Choice, KeyState, classify, decide
+from ..core.keys import Choice, Finding, FindingKind, KeyState, classify, decide
 from ..core.takes import Settings
 from ..core.timing import Span
 from ..scene import sharing, state
-from ..scene.shot import Recording, Shot, locked_frames
+from ..scene.shot import Recording, Shot, has_moved, locked_frames, recording_of
 from ..scene.snapshot import Snapshot, in_scene_frames, read_snapshot
 from ..scene.writer import Books
+from .notices import questions
 
 
 class RangeChoice(Enum):
@@ -86,3 +89,14 @@ def read(shot: Shot, options: Options, frames: Span, recording: Recording) -> Re
     }
     keys = decide(keys, answers)
     return Reading(snapshot, keys, collect(keys), Books(state.load_library(shot.record), ledger, notes), standing)
+
+
+def asked_about(
+    shot: Shot, reading: Reading, parts: Sequence[str] | None, *, with_bakes: bool = False
+) -> list[Finding]:
+    """What the animator has to decide before some parts are written; all of them if None, or if the audio moved."""
+    moved = parts is None or has_moved(reading.books.notes, recording_of(shot))
+    channels = CHANNEL_NAMES if moved or parts is None else channels_of(parts)
+    return [
+        finding for finding in questions(reading.keys, channels) if with_bakes or finding.kind is not FindingKind.BAKE
+    ]

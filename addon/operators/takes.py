@@ -14,9 +14,9 @@ from ..core.timing import Span
 from ..scene import state
 from ..scene.shot import Shot, recording_of, written_clock
 from . import direct
+from .asking import BAKE_ITEMS, CORRECTED_ITEMS
 from .common import Context, Outcome, current_shot, record_in, refuse, reporting, why_no_head, why_no_takes
-from .generate import BAKE_ITEMS, CORRECTED_ITEMS
-from .reading import Options
+from .reading import Options, asked_about
 
 
 class TakeOperator:
@@ -95,7 +95,7 @@ class RETAKE_OT_show_take(SwitchOperator, bpy.types.Operator):
     def open_questions(self, shot: Shot) -> list[Finding]:
         """What has to be decided before the take is written."""
         reading = direct.read_take(shot, self.take, self.asked())
-        return direct.asked_about(shot, reading, reading.books.library.take(self.take).parts)
+        return asked_about(shot, reading, reading.books.library.take(self.take).parts)
 
     def execute(self, context: Context) -> Outcome:
         """Show it."""
@@ -110,7 +110,7 @@ class RETAKE_OT_show_original(SwitchOperator, bpy.types.Operator):
 
     def open_questions(self, shot: Shot) -> list[Finding]:
         """What has to be decided before our keys go."""
-        return direct.asked_about(shot, direct.read_whole(shot, self.asked()), None)
+        return asked_about(shot, direct.read_whole(shot, self.asked()), None)
 
     def execute(self, context: Context) -> Outcome:
         """Take our keys off."""
