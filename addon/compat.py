@@ -37,6 +37,16 @@ def fcurves_of(owner: bpy.types.ID) -> Any | None:
     return bag.fcurves if bag else None
 
 
+def have_same_curves(owner: bpy.types.ID, other: bpy.types.ID) -> bool:
+    """Whether two datablocks are one, or play the same slot of the same action."""
+    if owner == other:
+        return True
+    one, two = owner.animation_data, other.animation_data
+    if one is None or two is None or one.action is None or one.action != two.action:
+        return False
+    return bool(getattr(one, "action_slot", None) == getattr(two, "action_slot", None))
+
+
 def ensure_fcurves(owner: bpy.types.ID, name: str) -> tuple[Any, bool]:
     """Curves of the action and slot assigned to a datablock; what is missing is made and assigned.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bpy
 
-from .operators import generate, keeping, session, setup, takes
+from .operators import asking, generate, keeping, session, setup, takes
 from .scene import state
 from .ui import panel, preferences
 
@@ -13,6 +13,7 @@ CLASSES = (
     *state.CLASSES,
     *preferences.CLASSES,
     *setup.CLASSES,
+    *asking.CLASSES,
     *generate.CLASSES,
     *takes.CLASSES,
     *keeping.CLASSES,

@@ -13,7 +13,8 @@ from ..core.keys import Choice
 from ..core.takes import Settings
 from ..scene import state
 from ..scene.shot import Shot, open_shot
-from . import direct
+from . import direct, orders
+from .asking import BAKE_ITEMS, CORRECTED_ITEMS, ask, undecided
 from .common import (
     Context,
     Outcome,
@@ -24,7 +25,8 @@ from .common import (
     why_no_generation,
     why_no_takes,
 )
-from .direct import Options, Order, RangeChoice
+from .orders import Order
+from .reading import Options, RangeChoice
 from .session import Job, begin, cancel, close, ensure_client, failure_error, poll, session, wait
 
 PART_ITEMS = tuple(
@@ -39,15 +41,6 @@ RANGE_ITEMS = (
     ("PREVIEW", "Preview Range", "The scene's preview range"),
 )
 TAKE_RANGE = ("TAKE", "Take", "The range of the take")
-CORRECTED_ITEMS = (
-    ("KEEP", "Keep", "Generated keys that were changed together are all given"),
-    ("PEAKS", "Keep Peaks Only", "Only the turning points of what was changed are given"),
-    ("REDO", "Redo", "What was changed is generated anew"),
-)
-BAKE_ITEMS = (
-    ("KEEP", "Keep", "Baked keys are given"),
-    ("REDO", "Replace", "Baked keys are generated anew; the original take brings them back"),
-)
 SCHEDULER_ITEMS = (("ddim", "DDIM", "Fast"), ("ddpm", "DDPM", "Slow, as trained"))
 
 
@@ -64,8 +57,8 @@ class Generating:
     steps: bpy.props.IntProperty(name="Steps", default=10, min=1, max=500)
     scheduler: bpy.props.EnumProperty(items=SCHEDULER_ITEMS, name="Sampler")
     style: bpy.props.StringProperty(name="Style", default="neutral")
-    corrected: bpy.props.EnumProperty(items=CORRECTED_ITEMS, name="Changed Keys")
-    bakes: bpy.props.EnumProperty(items=BAKE_ITEMS, name="Bakes")
+    corrected: bpy.props.EnumProperty(items=CORRECTED_ITEMS, name="Changed Keys", options={"SKIP_SAVE"})
+    bakes: bpy.props.EnumProperty(items=BAKE_ITEMS, name="Bakes", options={"SKIP_SAVE"})
     wait: bpy.props.BoolProperty(
         name="Wait", default=True, options={"HIDDEN", "SKIP_SAVE"}, description="Without a window: wait for the result"
     )
@@ -96,8 +89,15 @@ class Generating:
         return write_result(wait()) if self.wait else []
 
     def invoke(self, context: Context, event: bpy.types.Event) -> Outcome:
-        """In a window: send, then pump by a timer; Escape cancels."""
-        outcome = reporting(self, lambda: begin(self.order(current_shot(context)), writes_itself=True) and None)
+        """In a window: ask where there is something to decide, send, then pump by a timer; Escape cancels."""
+        ordered: list[Order] = []
+        outcome = reporting(self, lambda: ordered.append(self.order(current_shot(context))))
+        if outcome != {"FINISHED"}:
+            return outcome
+        questions = undecided(self, ordered[0].questions)
+        if questions:
+            return ask(self, questions)
+        outcome = reporting(self, lambda: begin(ordered[0], writes_itself=True) and None)
         if outcome == {"FINISHED"}:
             self._timer = context.window_manager.event_timer_add(0.05, window=context.window)
             context.window_manager.modal_handler_add(self)
@@ -172,7 +172,7 @@ class RETAKE_OT_new_takes(Generating, bpy.types.Operator):
     def order(self, shot: Shot) -> Order:
         """Order of new takes."""
         seed = self.seed if self.properties.is_property_set("seed") else None
-        return direct.new_takes(shot, self.asked(), self.count, seed)
+        return orders.new_takes(shot, self.asked(), self.count, seed)
 
 
 class RETAKE_OT_update_take(Generating, bpy.types.Operator):
@@ -207,7 +207,7 @@ class RETAKE_OT_update_take(Generating, bpy.types.Operator):
         ]
         options = self.asked()
         options = replace(options, settings=replace(chosen.settings, model=options.settings.model))
-        return direct.update_takes(shot, options, [number, *alike] if self.all_takes else [number])
+        return orders.update_takes(shot, options, [number, *alike] if self.all_takes else [number])
 
 
 class RETAKE_OT_receive(bpy.types.Operator):

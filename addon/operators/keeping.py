@@ -6,7 +6,7 @@ from __future__ import annotations
 import bpy
 
 from ..core.library import Library
-from ..scene import keeping, state
+from ..scene import keeping, sharing, state
 from ..scene.shot import Shot, locked_frames, recording_for_takes
 from ..scene.writer import Books
 from . import direct
@@ -27,6 +27,20 @@ class KeepOperator:
 def books_of(shot: Shot) -> Books:
     """Takes, ledger and notes of a shot."""
     return Books(state.load_library(shot.record), state.load_ledger(shot.record), state.load_notes(shot.record))
+
+
+def save_everywhere(shot: Shot, books: Books, sharing_too: list[state.RETAKE_PG_head]) -> None:
+    """Store what was made the animator's; other records that drove the same curves forget that it was theirs.
+
+    Args:
+        shot: The shot.
+        books: Takes, ledger and notes; curves that were left are in the ledger still.
+        sharing_too: The other records, found before anything was changed.
+    """
+    direct.save(shot, books)
+    made = {target.curve_id for target in shot.targets} - set(books.ledger.curves)
+    for record in sharing_too:
+        sharing.forget(record, made)
 
 
 def name_of_shown(shot: Shot, library: Library, shown: int) -> str:
@@ -64,9 +78,9 @@ class RETAKE_OT_push_to_nla(KeepOperator, bpy.types.Operator):
 
         def work() -> None:
             shot = current_shot(context)
-            books = books_of(shot)
+            books, others = books_of(shot), [record for record, _ in sharing.sharing_records(shot)]
             keeping.push_to_nla(shot, name_of_shown(shot, books.library, books.notes.shown), books)
-            direct.save(shot, books)
+            save_everywhere(shot, books, others)
 
         return reporting(self, work)
 
@@ -82,10 +96,10 @@ class RETAKE_OT_bake_take(KeepOperator, bpy.types.Operator):
 
         def work() -> list[str]:
             shot = current_shot(context)
-            books = books_of(shot)
+            books, others = books_of(shot), [record for record, _ in sharing.sharing_records(shot)]
             locked = locked_frames(books.notes, recording_for_takes(shot)) if books.notes.locked else []
             left = keeping.bake(shot, books, locked)
-            direct.save(shot, books)
+            save_everywhere(shot, books, others)
             notices = [f"Not baked, as the curve is locked, muted, driven or constrained: {', '.join(left)}."] * bool(
                 left
             )

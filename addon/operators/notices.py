@@ -8,20 +8,20 @@ from collections.abc import Collection, Iterable
 import numpy as np
 
 from ...backend.errors import InputError
-from ..core.keys import CurveState, Finding, FindingKind, KeyState, KeyStatus
+from ..core.keys import Choice, CurveState, Finding, FindingKind, KeyState, KeyStatus
 from ..scene.shot import Shot
 
 _OURS = (KeyStatus.GENERATED, KeyStatus.CORRECTED, KeyStatus.REPLACED)
 
 
 def questions(keys: KeyState, channels: Collection[str]) -> list[Finding]:
-    """Shifts, scales and reshaped spans of generated keys that a write of some channels has to decide about."""
+    """Bakes, shifts, scales and reshaped spans that a write of some channels has to decide about."""
     writable = {
         curve.keys.curve_id
         for curve in keys.curves
         if not curve.keys.obstacle and any(name in channels for name in curve.keys.channels)
     }
-    return [found for found in keys.findings if found.kind is not FindingKind.BAKE and writable & set(found.keys)]
+    return [found for found in keys.findings if writable & set(found.keys)]
 
 
 def refuse_unanswered(found: Iterable[Finding]) -> None:
@@ -34,6 +34,17 @@ def refuse_unanswered(found: Iterable[Finding]) -> None:
     if sentences:
         more = f" (and {len(sentences) - 1} more such changes)" if len(sentences) > 1 else ""
         raise InputError(sentences[0].rstrip(".") + more + ".", "Choose one under Changed Keys.")
+
+
+def kept_notices(asked: Iterable[Finding], corrected: Choice | None, bakes: Choice) -> list[str]:
+    """Sentences that say that changed and baked keys were kept, as they are unless something else is chosen."""
+    kinds = {finding.kind for finding in asked}
+    found = []
+    if corrected is Choice.KEEP and kinds - {FindingKind.BAKE}:
+        found.append("The changed keys were kept: all of them are given now (Changed Keys: Keep).")
+    if bakes is Choice.KEEP and FindingKind.BAKE in kinds:
+        found.append("The baked keys were kept: they are given (Bakes: Keep).")
+    return found
 
 
 def left_standing(keys: KeyState, is_locked: bool) -> list[str]:

@@ -15,7 +15,7 @@ import bpy
 
 from ...backend.errors import BackendLostError, InputError, RetakeError, error_class
 from ..core.client import BackendClient, ClientState, Failed, Progress, Result, find_python
-from .direct import Order
+from .orders import Order
 
 ROOT = Path(__file__).resolve().parents[2]
 PAUSE = 0.005  # s between two polls of a waiting loop

@@ -10,11 +10,13 @@ import bpy
 
 from ..core.keys import Choice, Finding
 from ..core.library import Library
+from ..core.timing import Span
 from ..scene import state
 from ..scene.shot import Shot, recording_for_takes, written_clock
 from . import direct
+from .asking import BAKE_ITEMS, CORRECTED_ITEMS
 from .common import Context, Outcome, current_shot, record_in, refuse, reporting, why_no_head, why_no_takes
-from .generate import BAKE_ITEMS, CORRECTED_ITEMS
+from .reading import Options, asked_about
 
 
 class TakeOperator:
@@ -54,9 +56,9 @@ class SwitchOperator:
         """There is a take."""
         return refuse(cls, why_no_takes(context))
 
-    def asked(self) -> direct.Options:
+    def asked(self) -> Options:
         """What was chosen."""
-        return direct.Options(corrected=None if self.corrected == "ASK" else Choice(self.corrected))
+        return Options(corrected=None if self.corrected == "ASK" else Choice(self.corrected))
 
     def open_questions(self, shot: Shot) -> list[Finding]:
         """What has to be decided first; each operator has its own."""
@@ -86,14 +88,14 @@ class RETAKE_OT_show_take(SwitchOperator, bpy.types.Operator):
     take: bpy.props.IntProperty(name="Take", min=1, description="Its number")
     bakes: bpy.props.EnumProperty(items=BAKE_ITEMS, name="Bakes", options={"SKIP_SAVE"})
 
-    def asked(self) -> direct.Options:
+    def asked(self) -> Options:
         """What was chosen."""
         return replace(super().asked(), bakes=Choice(self.bakes))
 
     def open_questions(self, shot: Shot) -> list[Finding]:
         """What has to be decided before the take is written."""
         reading = direct.read_take(shot, self.take, self.asked())
-        return direct.asked_about(shot, reading, reading.books.library.take(self.take).parts)
+        return asked_about(shot, reading, reading.books.library.take(self.take).parts)
 
     def execute(self, context: Context) -> Outcome:
         """Show it."""
@@ -108,7 +110,7 @@ class RETAKE_OT_show_original(SwitchOperator, bpy.types.Operator):
 
     def open_questions(self, shot: Shot) -> list[Finding]:
         """What has to be decided before our keys go."""
-        return direct.asked_about(shot, direct.read_whole(shot, self.asked()), None)
+        return asked_about(shot, direct.read_whole(shot, self.asked()), None)
 
     def execute(self, context: Context) -> Outcome:
         """Take our keys off."""
@@ -220,7 +222,7 @@ class RETAKE_OT_lock_span(bpy.types.Operator):
             shot = current_shot(context)
             notes = state.load_notes(shot.record)
             clock = written_clock(notes, recording_for_takes(shot))
-            span = clock.second_span(direct.Span(self.frame_start, self.frame_end))
+            span = clock.second_span(Span(self.frame_start, self.frame_end))
             if self.unlock:
                 notes.locked = [(a, b) for a, b in notes.locked if b < span.start or a > span.end]
             else:

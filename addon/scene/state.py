@@ -56,6 +56,7 @@ class Notes:
         locked: (start, end) of spans that the animator locked, s of audio time.
         extrapolations: Roles whose action extrapolation was changed so that the NLA plays beside our keys, with what
             it was.
+        turns: Curve id -> which write it was, counted over all records that drive the curve (see `sharing`).
     """
 
     frozen: dict[str, list[dict[str, Any]]] = dataclasses.field(default_factory=dict)
@@ -65,6 +66,7 @@ class Notes:
     stale: list[int] = dataclasses.field(default_factory=list)
     locked: list[tuple[float, float]] = dataclasses.field(default_factory=list)
     extrapolations: dict[str, str] = dataclasses.field(default_factory=dict)
+    turns: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
 _Version = tuple[int, int, bytes]  # id, seed, digest of the values
