@@ -9,6 +9,7 @@ Times in seconds of audio time, weights, and the neck's rotation as axis-angle i
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,10 +17,11 @@ from typing import Any
 
 from .errors import GivenValuesError
 from .pipelines.given import GivenValues
-from .protocol import CHANNEL_NAMES, CONTROL_NAMES, HEAD_ROTATION
+from .protocol import CHANNEL_NAMES, CONTROL_NAMES, HEAD_ROTATION, MODEL_FPS
 
 HEAD_CHANNEL = "head_rotation"
 _SAME_TIME = 6  # decimals of a second within which two keys stand at one time
+_TOLERANCE = 1e-4  # s, as times are written with few decimals
 _Row = tuple[float, int, float]
 
 
@@ -28,10 +30,10 @@ def read_keys(path: Path) -> GivenValues:
 
     Raises:
         GivenValuesError: The file cannot be read, is no such JSON, names an unknown channel, holds a value that is
-            not a finite number, or two values at one time and channel.
+            not a finite number, two values at one time and channel, or two that are nearer than a frame of the result.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8-sig"))  # Windows' editors may begin it with a mark
     except FileNotFoundError:
         raise GivenValuesError(f"The keys file {path} does not exist.", "Check the path.") from None
     except (OSError, ValueError, RecursionError) as error:
@@ -43,6 +45,7 @@ def read_keys(path: Path) -> GivenValues:
     rows: list[_Row] = []
     for number, key in enumerate(keys, start=1):
         rows.extend(_read_key(number, key, seen))
+    _refuse_near(rows)
     times, channels, values = zip(*rows, strict=True) if rows else ((), (), ())
     return GivenValues.of(times, channels, values)
 
@@ -78,6 +81,18 @@ def _read_key(number: int, key: Any, seen: set[tuple[float, str]]) -> Iterator[_
     seen.add(place)
     for name, one in zip(names, values, strict=True):
         yield float(time), CHANNEL_NAMES.index(name), float(one)
+
+
+def _refuse_near(rows: list[_Row]) -> None:
+    """Raise GivenValuesError where keys of a channel stand within one frame: between frames not all can be met."""
+    ordered = sorted((channel, time) for time, channel, _ in rows)
+    for (channel, before), (other, time) in itertools.pairwise(ordered):
+        if channel == other and time - before < 1.0 / MODEL_FPS - _TOLERANCE:
+            raise GivenValuesError(
+                f"The keys of {CHANNEL_NAMES[channel]} at {before:g} and {time:g} s are nearer than a frame of the "
+                f"result, 1/{MODEL_FPS} s.",
+                "Move them apart, or keep one of them.",
+            )
 
 
 def _channels_of(channel: Any) -> tuple[str, ...]:

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,7 +14,7 @@ from .settling import speech_closures
 FACE_CHANNELS = tuple(CHANNEL_NAMES.index(name) for name in CONTROL_NAMES)
 _STREAM = 0
 _REACH = 4.5  # frames, 0.15 s
-_HORIZON = math.inf  # the network itself looks no farther than half a second
+_HORIZON = 22.0  # frames: beyond 0.75 s a key changes nothing
 
 
 class FacePipeline(MotionPipeline):
@@ -29,5 +27,5 @@ class FacePipeline(MotionPipeline):
         )
 
     def fixed(self, predicted: NDArray[np.float32], keyframe_mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Lip closures of speech stay closed beside a key."""
+        """Closures of speech that the network performs are not opened by bending onto a key beside them."""
         return speech_closures(predicted, keyframe_mask)

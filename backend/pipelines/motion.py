@@ -17,6 +17,7 @@ from ..diffusion.guidance import GuidedDenoiser
 from ..diffusion.noise import take_noise
 from ..diffusion.samplers import SAMPLERS, sample_motion
 from ..models.unet import ConditionedUNet
+from .free import FreeMotions
 from .given import GivenValues
 from .settling import influence, settle
 from .windows import Window, windows_for
@@ -52,7 +53,7 @@ class _Job:
 
 
 class MotionPipeline:
-    """Samples the motion of one network's channels; stateless, so one serves any number of requests."""
+    """Samples the motion of one network's channels; it remembers only to be quick, so one serves any requests."""
 
     def __init__(
         self,
@@ -73,7 +74,7 @@ class MotionPipeline:
             columns: Channel index of each of the C dimensions.
             stream: Which noise of a take it uses.
             reach: Frames over which what the network misses of a given value fades out.
-            horizon: Frames within which given values have a say; infinite where the network itself looks no farther.
+            horizon: Frames within which given values have a say.
         """
         self.network = network
         self.columns = tuple(columns)
@@ -82,6 +83,7 @@ class MotionPipeline:
         self._stream = stream
         self._reach = reach
         self._horizon = horizon
+        self._free = FreeMotions()
 
     def jobs(self, frame_count: int, start: int, stop: int, takes: int) -> int:
         """Count windows x takes of a request, the unit of `on_step`'s count."""
@@ -168,14 +170,23 @@ class MotionPipeline:
             )
             return sampled.raw * self._sd + self._mean
 
+        def predict_free(count: Callable[[int], None]) -> NDArray[np.float32]:
+            """Sample without given values, unless this batch is known."""
+            key = (tuple(batch), style.numpy().tobytes(), options)
+            motion, known = self._free.get(features.frames, key, lambda: predict(torch.zeros_like(mask), count).numpy())
+            if known:
+                count(len(batch) * options.num_inference_steps)
+            return motion
+
         with torch.inference_mode():
-            predicted = predict(mask, on_step).numpy()
             flags = mask.numpy()
-            say = influence(flags, self._horizon)
             if not flags.any():
+                predicted = predict_free(on_step)
                 return predicted, predicted
+            predicted = predict(mask, on_step).numpy()
+            say = influence(flags, self._horizon)
             if say.min() < 1.0:
-                free = predict(torch.zeros_like(mask), lambda windows: on_step(0)).numpy()
+                free = predict_free(lambda windows: on_step(0))
                 predicted = free + say * (predicted - free)
         return predicted, settle(predicted, values.numpy(), flags, self._reach, self.fixed(predicted, flags))
 

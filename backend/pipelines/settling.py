@@ -68,9 +68,7 @@ def influence(keyframe_mask: Flags, horizon: float) -> Motion:
     Returns:
         (B, N, 1) float32: 1 up to half the horizon, falling smoothly to 0 at it; 0 where nothing is given.
     """
-    B, N, _ = keyframe_mask.shape
-    if not np.isfinite(horizon):
-        return np.ones((B, N, 1), np.float32)
+    N = keyframe_mask.shape[1]
     frames, is_given = np.arange(N), keyframe_mask.any(axis=-1)
     before = np.maximum.accumulate(np.where(is_given, frames, -4 * N), axis=1)
     after = np.minimum.accumulate(np.where(is_given, frames, 4 * N)[:, ::-1], axis=1)[:, ::-1]

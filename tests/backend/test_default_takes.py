@@ -10,6 +10,10 @@ import pytest
 
 from retake.backend.evaluation.lips import LipRig
 from retake.backend.evaluation.takes import neck_difference_degrees, take_difference_mean
+from retake.backend.pipelines.given import GivenValues
+from retake.backend.pipelines.performance import PerformanceOptions
+from retake.backend.protocol import CHANNEL_NAMES
+from retake.backend.session import Session
 
 from .conftest import ROOT, run_backend
 
@@ -43,3 +47,35 @@ def test_takes_differ_visibly(results: list[Result]) -> None:
     result = results[0]
     assert take_difference_mean(LipRig.of_head().gap(result["channels"])) >= 0.3  # mm
     assert neck_difference_degrees(result["head_rotation"]) >= 0.5
+
+
+@pytest.fixture(scope="module")
+def default_session() -> Session:
+    return Session()
+
+
+@pytest.mark.parametrize("channel", ["eyeLookOutLeft", "mouthSmileLeft", "browInnerUp", "jawOpen", "head_rotation.y"])
+def test_a_key_changes_nothing_beyond_three_quarters_of_a_second(default_session: Session, channel: str) -> None:
+    column, time = CHANNEL_NAMES.index(channel), 2.5
+    sd = np.asarray(default_session.models.channel_sd)
+    options = PerformanceOptions(seeds=(0, 1))
+
+    def with_key(value: float) -> np.ndarray:
+        return default_session.generate(SAMPLE, GivenValues.of([time], [column], [value]), options).channels
+
+    free = default_session.generate(SAMPLE, GivenValues.none(), options)
+    frames = free.start_frame + np.arange(free.channels.shape[1])
+    value = float(free.channels[0, frames == round(time * 30), column][0])
+    changed = np.abs(with_key(value + 2 * sd[column]) - with_key(value))[:, :, sd >= 0.01] / sd[sd >= 0.01]
+    assert changed.max() > 1.0
+    assert changed[:, np.abs(frames / 30 - time) > 0.75].max() < 0.1
+
+
+def test_what_was_asked_before_changes_no_bit(default_session: Session) -> None:
+    given = GivenValues.of([2.5], [CHANNEL_NAMES.index("jawOpen")], [0.4])
+    before = default_session.generate(SAMPLE, given, PerformanceOptions(seeds=(3, 4)))
+    default_session.generate(SAMPLE, GivenValues.none(), PerformanceOptions(seeds=(4,)))
+    default_session.generate(SAMPLE, GivenValues.none(), PerformanceOptions(seeds=(3, 4), style="broad"))
+    fresh = Session().generate(SAMPLE, given, PerformanceOptions(seeds=(3, 4)))
+    again = default_session.generate(SAMPLE, given, PerformanceOptions(seeds=(3, 4)))
+    assert before.channels.tobytes() == again.channels.tobytes() == fresh.channels.tobytes()

@@ -37,6 +37,24 @@ def test_weights_and_rotations(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("apart", [0.0001, 0.01, 0.02, 0.033])
+def test_keys_nearer_than_a_frame_are_refused(tmp_path: Path, apart: float) -> None:
+    keys = [SMILE, SMILE | {"time": 1.2 + apart, "value": 0.1}, SMILE | {"time": 0.2}]
+    with pytest.raises(GivenValuesError, match=r"mouthSmileLeft at 1\.2 and .* nearer than a frame"):
+        read_keys(keys_file(tmp_path, {"keys": keys}))
+
+
+@pytest.mark.parametrize("rate", [24, 30])
+def test_a_key_on_every_frame_is_welcome(tmp_path: Path, rate: int) -> None:
+    keys = [SMILE | {"time": round(frame / rate, 4)} for frame in range(40)]
+    assert len(read_keys(keys_file(tmp_path, {"keys": keys}))) == 40
+
+
+def test_a_byte_order_mark_is_no_error(tmp_path: Path) -> None:
+    path = keys_file(tmp_path, "\ufeff" + json.dumps({"keys": [SMILE]}))
+    assert len(read_keys(path)) == 1
+
+
 def test_no_keys(tmp_path: Path) -> None:
     assert len(read_keys(keys_file(tmp_path, {"keys": []}))) == 0
 

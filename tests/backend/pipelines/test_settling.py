@@ -82,7 +82,6 @@ def test_influence_ends_at_the_horizon() -> None:
     assert (say[0, 50:] == 0.0).all()
     assert (np.diff(say[0, 10:21, 0]) > 0).all()
     assert (say[1] == 0.0).all()
-    assert (influence(mask, np.inf) == 1.0).all()
 
 
 class TestClosures:
