@@ -84,7 +84,7 @@ def edit_curve(
     base, kept_frozen = _give_back(old, frozen, windows)
     if len(windows) == 1 and (refreshed := _refreshed(base, removed, windows[0], kept_frozen)) is not None:
         return refreshed
-    curve = Curve(base.copy(), _movable(base, kept_frozen), linear_extrapolation)
+    curve = Curve(old, _movable(old, frozen), linear_extrapolation)  # as it plays now, handles not given back yet
     keep, pieces, edges = np.ones(len(old), bool), [], []
     for window in windows:
         inside, left, right = _borders(base, removed, window)

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where ranges begin and end: several on one curve, and what the animator does beside them afterwards."""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+import pytest
+
+from .helpers import Stage
+
+
+def generate_preview(stage: Stage, first: int, last: int) -> None:
+    scene = stage.scene
+    scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end = True, first, last
+    stage.generate(count=1, parts={"UPPER_FACE"}, range_mode="PREVIEW")
+
+
+@pytest.mark.parametrize("handles", ["AUTO", "AUTO_CLAMPED"])
+def test_a_second_range_keeps_the_curve_up_to_the_first(stage: Stage, handles: str) -> None:
+    for frame, value in ((10, 0.9), (37, 0.6), (75, 0.95)):
+        point = stage.key_value("browInnerUp", frame, value)
+        point.handle_left_type = point.handle_right_type = handles
+    stage.curve("browInnerUp").update()
+    between = np.arange(42, 48.01, 0.25)
+    before = stage.at("browInnerUp", between)
+    generate_preview(stage, 48, 60)
+    generate_preview(stage, 20, 42)
+    assert np.abs(stage.at("browInnerUp", between) - before).max() <= 1e-6
