@@ -23,7 +23,7 @@ Point = NDArray[np.float64]
 HELPER_DISTANCE = 1.0 / 64.0  # frames between an animator's key and a helper key; Blender merges below 0.01
 STEEP = 0.01  # frames; Blender moves handles that reach less than a tenth of this
 STILL = 0.2  # frames around a place where time stands still that are cut out: no quarter frame but its own
-LONG_REACH = 512.0  # frames; a straight end is as exact over a distance as its handle is long
+LONG_REACH = 512.0  # frames; a sloping end is as exact over a distance as its handle is long
 CONSTANT, LINEAR, BEZIER = 0, 1, 2
 
 
@@ -106,8 +106,9 @@ def _cut_straight(curve: Curve, before: int | None, after: int | None, frame: fl
     """Cut where the curve is straight: between linear or constant keys, or beyond its ends."""
     table = curve.table
     slope = _straight_slope(table, before, after, curve.linear_extrapolation)
-    reaches = (LONG_REACH if before is None else 1 / 3, LONG_REACH if after is None else 1 / 3)
-    edge = _edge_key(frame, value, slope, reaches)
+    goes_on = slope != 0.0 and (before if outside < 0 else after) is None
+    reach = LONG_REACH if goes_on else 1 / 3
+    edge = _edge_key(frame, value, slope, (reach, 1 / 3) if outside < 0 else (1 / 3, reach))
     if outside > 0:
         if before is not None and after is not None:
             edge["interpolation"] = table["interpolation"][before]

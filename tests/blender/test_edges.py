@@ -27,3 +27,23 @@ def test_a_second_range_keeps_the_curve_up_to_the_first(stage: Stage, handles: s
     generate_preview(stage, 48, 60)
     generate_preview(stage, 20, 42)
     assert np.abs(stage.at("browInnerUp", between) - before).max() <= 1e-6
+
+
+def test_a_flat_end_has_short_handles(stage: Stage) -> None:
+    stage.key_value("jawOpen", 20, 0.9)
+    stage.generate(count=1, parts={"MOUTH"})
+    for point in stage.curve("jawOpen").keyframe_points:
+        assert abs(point.handle_left[0] - point.co[0]) < 1.0
+        assert abs(point.handle_right[0] - point.co[0]) < 1.0
+    assert np.abs(stage.at("jawOpen", [-900, -23, 73, 900]) - 0.9).max() <= 1e-6
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.01])
+def test_a_straight_end_goes_on_far_away(stage: Stage, slope: float) -> None:
+    for frame in (10, 30):
+        stage.key_value("jawOpen", frame, 0.4 + slope * frame, interpolation="LINEAR")
+    stage.curve("jawOpen").extrapolation = "LINEAR"
+    far = np.array([-500.0, -100.25, -24.0, 75.5, 120.0, 500.0])
+    before = stage.at("jawOpen", far)
+    stage.generate(count=1, parts={"MOUTH"})
+    assert (np.abs(stage.at("jawOpen", far) - before) <= 1e-6 * np.maximum(1.0, np.abs(before))).all()
