@@ -119,7 +119,7 @@ def read(shot: Shot, options: Options, frames: Span, recording: Recording) -> Re
     """
     notes, ledger = state.load_notes(shot.record), state.load_ledger(shot.record)
     locked = locked_frames(notes, recording)
-    snapshot = read_snapshot(shot, frames, locked)
+    snapshot = read_snapshot(shot, frames, locked, ledger)
     keys = classify(snapshot.curves, in_scene_frames(ledger, shot), frames)
     answers = {
         number: options.bakes if finding.kind is FindingKind.BAKE else options.corrected or Choice.KEEP

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import bpy
 import numpy as np
 import pytest
 
-from .helpers import Stage
+from .helpers import GENERATED, Stage
 
 
 def generate_preview(stage: Stage, first: int, last: int) -> None:
@@ -47,3 +49,32 @@ def test_a_straight_end_goes_on_far_away(stage: Stage, slope: float) -> None:
     before = stage.at("jawOpen", far)
     stage.generate(count=1, parts={"MOUTH"})
     assert (np.abs(stage.at("jawOpen", far) - before) <= 1e-6 * np.maximum(1.0, np.abs(before))).all()
+
+
+@pytest.mark.parametrize("change", ["deleted", "moved", "moved with its helper", "changed"])
+def test_a_pose_beside_a_range_does_not_outlive_its_key(make_stage: Callable[..., Stage], change: str) -> None:
+    stage = make_stage(frame=101)
+    for frame, value in ((60, 0.1), (70, 0.9), (200, 0.2)):
+        stage.key_value("jawOpen", frame, value)
+    for point in stage.curve("jawOpen").keyframe_points:
+        x, y = point.co
+        point.handle_left_type = point.handle_right_type = "ALIGNED"
+        point.handle_left, point.handle_right = (x - 8, y - 0.02), (x + 8, y + 0.02)
+    stage.curve("jawOpen").update()
+    stage.generate(count=2, parts={"MOUTH"})
+    assert 70.015625 in stage.generated("jawOpen")
+    curve = stage.curve("jawOpen")
+    if change == "deleted":
+        curve.keyframe_points.remove(stage.point("jawOpen", 70))
+    elif change == "changed":
+        stage.point("jawOpen", 70).co[1] = 0.3
+    else:
+        for frame in (70.0, 70.015625)[: 2 if "helper" in change else 1]:
+            stage.point("jawOpen", frame).co[0] = frame - 6
+    curve.update()
+    bpy.ops.retake.show_take(take=2)
+    assert not ((stage.generated("jawOpen") > 60) & (stage.generated("jawOpen") < 76.9)).any()
+    table = stage.table("jawOpen")
+    kept = table["co"][(table["type"] != GENERATED) & (table["co"][:, 0] < 90)]
+    wanted = {"deleted": [(60, 0.1)], "changed": [(60, 0.1), (70, 0.3)]}.get(change, [(60, 0.1), (64, 0.9)])
+    assert np.allclose(kept, wanted, rtol=0.0, atol=1e-6)
