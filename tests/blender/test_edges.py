@@ -9,6 +9,9 @@ import bpy
 import numpy as np
 import pytest
 
+from retake.addon.scene.key_table import AUTO_CLAMPED
+from retake.addon.scene.state import load_notes, save_notes
+
 from .helpers import GENERATED, Stage
 
 
@@ -78,3 +81,33 @@ def test_a_pose_beside_a_range_does_not_outlive_its_key(make_stage: Callable[...
     kept = table["co"][(table["type"] != GENERATED) & (table["co"][:, 0] < 90)]
     wanted = {"deleted": [(60, 0.1)], "changed": [(60, 0.1), (70, 0.3)]}.get(change, [(60, 0.1), (64, 0.9)])
     assert np.allclose(kept, wanted, rtol=0.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("is_old_file", [False, True])
+@pytest.mark.parametrize("moved", [(0.0, 0.0), (-4.0, 0.0), (0.0, -0.4), (-4.0, 0.05)])
+def test_a_key_that_was_moved_gets_its_handle_types_back(
+    make_stage: Callable[..., Stage], moved: tuple[float, float], is_old_file: bool
+) -> None:
+    stage = make_stage(frame=101)
+    for frame, value in ((50, 0.2), (70, 0.9), (200, 0.3), (220, 0.6)):
+        point = stage.key_value("jawOpen", frame, value)
+        point.handle_left_type = point.handle_right_type = "AUTO_CLAMPED"
+    stage.generate(count=2, parts={"MOUTH"})
+    point = stage.point("jawOpen", 70)
+    assert point.handle_right_type == "FREE"
+    if is_old_file:
+        notes = load_notes(stage.record)
+        for note in notes.frozen["jawOpen"]:
+            del note["value"]
+        save_notes(stage.record, notes)
+    for name in ("co", "handle_left", "handle_right"):  # as dragging a key does
+        x, y = getattr(point, name)
+        setattr(point, name, (x + moved[0], y + moved[1]))
+    stage.curve("jawOpen").update()
+    bpy.ops.retake.show_take(take=2)
+    bpy.ops.retake.show_original()
+    table = stage.table("jawOpen")
+    row = int(np.abs(table["co"][:, 0] - 70 - moved[0]).argmin())
+    if not is_old_file or moved == (0.0, 0.0):
+        assert (table[row]["handle_left_type"], table[row]["handle_right_type"]) == (AUTO_CLAMPED, AUTO_CLAMPED)
+    assert np.allclose(table["co"][row], (70 + moved[0], 0.9 + moved[1]), rtol=0.0, atol=1e-6)
