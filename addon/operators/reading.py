@@ -80,7 +80,7 @@ def read(shot: Shot, options: Options, frames: Span, recording: Recording) -> Re
     """
     notes, ledger = state.load_notes(shot.record), state.load_ledger(shot.record)
     locked = locked_frames(notes, recording)
-    snapshot = read_snapshot(shot, frames, locked)
+    snapshot = read_snapshot(shot, frames, locked, ledger)
     standing = sharing.find_standing(shot, snapshot.tables, ledger, notes)
     keys = classify(snapshot.curves, in_scene_frames(standing.ledger, shot), frames)
     answers = {

@@ -19,7 +19,9 @@ from .splice import Curve, cut
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 Frozen = dict[str, Any]
-"""A frozen handle: frame, side ("left" or "right"), type before, point before, point now."""
+"""A frozen handle: frame and value of its key, side ("left" or "right"), type before, point before, point now.
+
+Notes of older files lack the value."""
 
 GENERATED = 5
 FAR = 1e9
@@ -81,10 +83,11 @@ def edit_curve(
         linear_extrapolation: Whether the curve goes on straight beyond its ends.
         frozen: Handles that were frozen before.
     """
+    frozen = [_found_again(old, note) for note in frozen]
     base, kept_frozen = _give_back(old, frozen, windows)
     if len(windows) == 1 and (refreshed := _refreshed(base, removed, windows[0], kept_frozen)) is not None:
         return refreshed
-    curve = Curve(base.copy(), _movable(base, kept_frozen), linear_extrapolation)
+    curve = Curve(old, _movable(old, frozen), linear_extrapolation)  # as it plays now, handles not given back yet
     keep, pieces, edges = np.ones(len(old), bool), [], []
     for window in windows:
         inside, left, right = _borders(base, removed, window)
@@ -157,6 +160,25 @@ def _is_as_frozen(table: Table, index: int, note: Frozen) -> bool:
     return bool(kind == FREE and np.allclose(point, note["now"], rtol=0.0, atol=1e-6))
 
 
+def _found_again(table: Table, note: Frozen) -> Frozen:
+    """A note brought up to date where the animator moved its key, in time or value; the handle went along."""
+    index = at_frame(table, note["frame"])
+    if "value" not in note or (index is not None and _is_as_frozen(table, index, note)):
+        return note
+    points, keys = table[f"handle_{note['side']}"].astype(np.float64), table["co"].astype(np.float64)
+    key, now = np.array([note["frame"], note["value"]]), np.array(note["now"])
+    went_along = (np.abs(points - keys - (now - key)) <= (SAME_FRAME, 1e-5)).all(axis=1)
+    stayed = (np.abs(points - now) <= 1e-6).all(axis=1)
+    is_free = (table[f"handle_{note['side']}_type"] == FREE) & (table["type"] != GENERATED)
+    found = np.flatnonzero(is_free & (went_along | stayed))
+    if not len(found):
+        return note
+    row = int(found[np.argmin(np.abs(keys[found, 0] - note["frame"]))])
+    point = np.array(note["point"]) + keys[row] - key
+    moved = {"frame": float(keys[row, 0]), "value": float(keys[row, 1])}
+    return note | moved | {"point": point.tolist(), "now": points[row].tolist()}
+
+
 def _move_handle(base: Table, index: int, handle: FloatArray, side: int, frozen: list[Frozen]) -> None:
     """Put one handle of ours to move elsewhere, frozen; the note of an earlier freeze is kept up to date."""
     name, frame = SIDES[side > 0], float(base["co"][index, 0])
@@ -173,6 +195,7 @@ def freeze(table: Table, index: int, side: str) -> Frozen:
     kinds, points = table[f"handle_{side}_type"], table[f"handle_{side}"]
     note = {
         "frame": float(table["co"][index, 0]),
+        "value": float(table["co"][index, 1]),
         "side": side,
         "type": int(kinds[index]),
         "point": [float(value) for value in points[index]],
@@ -251,6 +274,7 @@ def clear_curve(
         locked: First and last frames of stretches in which nothing changes, see `locked_stretches`.
     """
     times = old["co"][:, 0].astype(np.float64)
+    frozen = [_found_again(old, note) for note in frozen]
     base = old[~removed | _within(times, locked)].copy()
     kept = [note for note in frozen if _within(np.array([note["frame"]]), locked)[0]]
     for note in frozen:

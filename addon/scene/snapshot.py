@@ -22,6 +22,7 @@ from .axes import pose_to_model
 from .driven import FrameSampler
 from .key_table import Table, at_frame, empty, read_table
 from .layers import Layers, read_layers
+from .orphans import without_orphans
 from .shot import Shot
 from .splice import uncuttable
 from .targets import (
@@ -75,7 +76,7 @@ def _column(function: Evaluate, column: int) -> Evaluate:
     return lambda frames: function(frames)[:, column]
 
 
-def read_snapshot(shot: Shot, frames: Span, locked: Sequence[Span] = ()) -> Snapshot:
+def read_snapshot(shot: Shot, frames: Span, locked: Sequence[Span] = (), ledger: Ledger | None = None) -> Snapshot:
     """Read all curves of a shot.
 
     Args:
@@ -83,11 +84,13 @@ def read_snapshot(shot: Shot, frames: Span, locked: Sequence[Span] = ()) -> Snap
         frames: The range of the coming write, scene frames. An eased segment that crosses its edge stays whole: it
             cannot be cut without changing what lies outside.
         locked: Spans of scene frames that the animator locked.
+        ledger: What was last written, in frames of the actions: helper keys that lost their key are left out.
 
     Raises:
         InputError: A key is not a finite number.
     """
-    tables = {target.curve_id: _table(target) for target in shot.targets}
+    written = ledger.curves if ledger is not None else {}
+    tables = {target.curve_id: without_orphans(_table(target), written.get(target.curve_id)) for target in shot.targets}
     blocked = {target.curve_id: obstacles(target) for target in shot.targets}
     layers = read_layers(shot)
     blocked |= {name: replace(blocked[name], layered=True) for name in layers.blocked}

@@ -10,6 +10,7 @@ that key takes the shortened handle instead.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,9 @@ from .key_table import FREE, Table, generated_keys
 Point = NDArray[np.float64]
 
 HELPER_DISTANCE = 1.0 / 64.0  # frames between an animator's key and a helper key; Blender merges below 0.01
-LONG_REACH = 512.0  # frames; a straight end is as exact over a distance as its handle is long
+STEEP = 0.01  # frames; Blender moves handles that reach less than a tenth of this
+STILL = 0.2  # frames around a place where time stands still that are cut out: no quarter frame but its own
+LONG_REACH = 512.0  # frames; a sloping end is as exact over a distance as its handle is long
 CONSTANT, LINEAR, BEZIER = 0, 1, 2
 
 
@@ -103,8 +106,9 @@ def _cut_straight(curve: Curve, before: int | None, after: int | None, frame: fl
     """Cut where the curve is straight: between linear or constant keys, or beyond its ends."""
     table = curve.table
     slope = _straight_slope(table, before, after, curve.linear_extrapolation)
-    reaches = (LONG_REACH if before is None else 1 / 3, LONG_REACH if after is None else 1 / 3)
-    edge = _edge_key(frame, value, slope, reaches)
+    goes_on = slope != 0.0 and (before if outside < 0 else after) is None
+    reach = LONG_REACH if goes_on else 1 / 3
+    edge = _edge_key(frame, value, slope, (reach, 1 / 3) if outside < 0 else (1 / 3, reach))
     if outside > 0:
         if before is not None and after is not None:
             edge["interpolation"] = table["interpolation"][before]
@@ -116,14 +120,10 @@ def _cut_straight(curve: Curve, before: int | None, after: int | None, frame: fl
     run, rise = table["handle_right"][before].astype(np.float64) - table["co"][before]
     if abs(rise - slope * run) < 1e-7 and not curve.movable[before, 1]:
         return Cut(edge)
-    return _with_handle(curve, before, edge, _beyond(table, before, frame, slope, side=1), side=1)
-
-
-def _beyond(table: Table, index: int, frame: float, slope: float, side: int) -> Point:
-    """A third of the way from a key towards a frame, along a slope."""
-    point = table["co"][index].astype(np.float64)
-    third = abs(frame - point[0]) / 3.0 * side
-    return point + np.array([third, slope * third])
+    start, end = table["co"][before].astype(np.float64), edge["co"][0].astype(np.float64)
+    third = np.array([1.0, slope]) * ((frame - start[0]) / 3.0)
+    points = np.stack((start, start + third, edge["handle_left"][0].astype(np.float64), end))
+    return _joined(curve, before, edge, points, side=1)
 
 
 def _straight_slope(table: Table, before: int | None, after: int | None, linear_extrapolation: bool) -> float:
@@ -151,56 +151,102 @@ def _cut_bezier(curve: Curve, before: int, after: int, frame: float, outside: in
     """Subdivide a Bezier segment."""
     points = _control_points(curve.table, before, after)
     left, right = _subdivide(points, _parameter(points[:, 0], frame))
-    edge = generated_keys(np.array([frame]), left[3:, 1])
-    edge["handle_left_type"] = edge["handle_right_type"] = FREE
     slope = _slope(left[2], right[1])
+    edge = _edge_key(frame, left[3, 1], slope)
     if outside < 0:
-        edge["handle_left"], edge["handle_right"] = left[2], left[3] + np.array([1.0, slope]) / 3.0
-        return _with_handle(curve, before, edge, left[1], side=1)
-    edge["handle_left"], edge["handle_right"] = left[3] - np.array([1.0, slope]) / 3.0, right[1]
-    return _with_handle(curve, after, edge, right[2], side=-1)
+        return _joined(curve, before, edge, left, side=1)
+    return _joined(curve, after, edge, right, side=-1)
 
 
-def _with_handle(curve: Curve, index: int, edge: Table, handle: Point, side: int) -> Cut:
-    """The cut whose neighbour's inner handle goes to a place, by a helper key where that handle must not move."""
-    if curve.movable[index, 1 if side > 0 else 0]:
-        return Cut(edge, index, handle)
-    return Cut(_helper(curve.table, index, edge, handle, side))
+def _joined(curve: Curve, index: int, edge: Table, points: Point, side: int) -> Cut:
+    """The cut whose part outside, between a key and the edge key, is a Bezier segment (4, 2) in order of time.
+
+    The key's inner handle goes where the segment wants it, by a helper key where that handle must not move.
+
+    Args:
+        curve: The curve.
+        index: The key outside.
+        edge: The edge key.
+        points: Control points, those of the key and of the edge key included.
+        side: +1 where the key stands before the edge key, -1 where after it.
+    """
+    movable = curve.movable[index, 1 if side > 0 else 0]
+    helper = None if movable else float(curve.table["co"][index, 0]) + side * HELPER_DISTANCE
+    parts = _parts(points, helper)
+    edge["handle_left" if side > 0 else "handle_right"] = parts[-1][2] if side > 0 else parts[0][1]
+    keys = np.concatenate((*_joints(parts), edge))
+    return Cut(keys, index, parts[0][1] if side > 0 else parts[-1][2]) if movable else Cut(keys)
 
 
-def _helper(table: Table, index: int, edge: Table, handle: Point, side: int) -> Table:
-    """Helper key beside an animator's key, and the edge key with its handle shortened to match."""
-    start, end = table["co"][index].astype(np.float64), edge["co"][0].astype(np.float64)
-    inner = "handle_left" if side > 0 else "handle_right"
-    points = np.stack((start, handle, edge[inner][0].astype(np.float64), end))
-    if side < 0:
-        points = points[::-1]
-    place = start[0] + side * HELPER_DISTANCE
-    left, right = _subdivide(points, _parameter(points[:, 0], place))
-    helper = generated_keys(np.array([place]), left[3:, 1])
-    helper["handle_left_type"] = helper["handle_right_type"] = FREE
-    helper["handle_left"], helper["handle_right"] = left[2], right[1]
-    edge = edge.copy()
-    edge[inner] = right[2] if side > 0 else left[1]
-    return np.concatenate((helper, edge) if side > 0 else (edge, helper))
+def _parts(points: Point, helper: float | None) -> list[Point]:
+    """A segment (4, 2) cut at a helper key's frame, and wherever Blender would not play a part of it as it is."""
+    parts = _unfolded(points)
+    if helper is not None:
+        place = 0 if helper < parts[0][3, 0] else len(parts) - 1
+        pieces = _cut_at(parts[place], [helper])
+        parts[place : place + 1] = [piece for part in pieces for piece in _unfolded(part)]
+    return [_on_grid(part) for part in parts]
+
+
+def _unfolded(points: Point) -> list[Point]:
+    """A part of a segment, cut once more where a handle reaches beyond the other end: Blender would shorten it.
+
+    That happens beside the frame where long, overlapping handles make time almost stand still; cut there, the pieces
+    fit. Where it stands still altogether the handles of that cut are vertical, which Blender does not keep either; two
+    more cuts hold the rest of the curve.
+    """
+    times = points[:, 0]
+    speed = np.diff(times)
+    if max(speed[0], speed[2]) <= times[3] - times[0] + 1e-9:
+        return [points]
+    slowest = float((speed[0] - speed[1]) / (speed[0] - 2.0 * speed[1] + speed[2]))
+    waist = _near_quarter(_bezier(times, slowest))
+    left, right = _subdivide(points, slowest)
+    if min(left[3, 0] - left[2, 0], right[1, 0] - right[0, 0]) > STEEP:
+        return _cut_at(points, [waist])
+    left[3, 0] = right[0, 0] = waist
+    return [*_cut_at(left, [waist - STILL]), *_cut_at(right, [waist + STILL])]
+
+
+def _near_quarter(frame: float) -> float:
+    """A frame; one that only rounding keeps from a quarter frame is that quarter frame."""
+    quarter = round(4.0 * frame) / 4.0
+    return quarter if abs(frame - quarter) < 1e-4 else frame
+
+
+def _cut_at(points: Point, frames: list[float]) -> list[Point]:
+    """Parts of a segment between some frames, as near as float32 holds these; those beside its ends do not count."""
+    parts = [points]
+    for frame in frames:
+        if min(frame - points[0, 0], points[3, 0] - frame) < 0.9 * HELPER_DISTANCE:
+            continue
+        parts[-1:] = _subdivide(parts[-1], _parameter(parts[-1][:, 0], float(np.float32(frame))))
+    return parts
+
+
+def _joints(parts: list[Point]) -> list[Table]:
+    """Keys of ours between consecutive parts of a segment."""
+    keys = []
+    for left, right in pairwise(parts):
+        key = _edge_key(float(left[3, 0]), float(left[3, 1]))
+        key["handle_left"], key["handle_right"] = left[2], right[1]
+        keys.append(key)
+    return keys
 
 
 def _control_points(table: Table, before: int, after: int) -> Point:
-    """(4, 2) control points of a segment as Blender evaluates it: handles that overlap in time are shortened."""
-    points = np.stack(
-        (
-            table["co"][before],
-            table["handle_right"][before],
-            table["handle_left"][after],
-            table["co"][after],
-        )
-    ).astype(np.float64)
+    """(4, 2) control points of a segment as Blender plays it: a handle longer than the segment is shortened to it.
+
+    In float32, as Blender does: where two such handles meet, time stands still, and the last bit counts.
+    """
+    columns = (("co", before), ("handle_right", before), ("handle_left", after), ("co", after))
+    points = np.stack([table[name][index] for name, index in columns])
     length = points[3, 0] - points[0, 0]
-    reach = abs(points[0, 0] - points[1, 0]) + abs(points[3, 0] - points[2, 0])
-    if reach > length:
-        points[1] = points[0] + (points[1] - points[0]) * (length / reach)
-        points[2] = points[3] + (points[2] - points[3]) * (length / reach)
-    return points
+    for key, handle in ((0, 1), (3, 2)):
+        reach = points[key] - points[handle]
+        if abs(reach[0]) > length:
+            points[handle] = points[key] - (length / abs(reach[0])) * reach
+    return points.astype(np.float64)
 
 
 def _parameter(times: Point, frame: float) -> float:
@@ -230,12 +276,17 @@ def _subdivide(points: Point, parameter: float) -> tuple[Point, Point]:
         levels.append(last[:-1] + (last[1:] - last[:-1]) * parameter)
     left = np.stack([level[0] for level in levels])
     right = np.stack([level[-1] for level in reversed(levels)])
-    for part in (left, right):
-        part[1], part[2] = _on_grid(part[1], part[0]), _on_grid(part[2], part[3])
     return left, right
 
 
-def _on_grid(handle: Point, key: Point) -> Point:
-    """A handle moved along its own line to the nearest time that float32 can hold, so that no slope is lost."""
-    time = float(np.float32(handle[0]))
-    return np.array([time, handle[1] + _slope(key, handle) * (time - handle[0])])
+def _on_grid(points: Point) -> Point:
+    """A segment (4, 2), its handles moved along their own lines to the nearest times that float32 can hold.
+
+    So no slope is lost where it is stored.
+    """
+    moved = points.copy()
+    for key, handle in ((0, 1), (3, 2)):
+        time, run = float(np.float32(points[handle, 0])), abs(points[handle, 0] - points[key, 0])
+        slope = _slope(points[key], points[handle]) if run > 0.1 else 0.0  # none that a quarter frame sees
+        moved[handle] = time, points[handle, 1] + slope * (time - points[handle, 0])
+    return moved

@@ -79,6 +79,30 @@ def test_outside_the_range_every_quarter_frame_stays(
         assert np.array_equal(stage.at(channel, OUTSIDE), values)
 
 
+@pytest.mark.parametrize("reaches", [(20, 20), (26, 26), (35, 35), (35, 26), (35, None)])
+@pytest.mark.parametrize("frame", [101, 111])
+def test_handles_longer_than_their_segment_keep_the_curve_outside(
+    make_stage: Callable[..., Stage], reaches: tuple[int, int | None], frame: int
+) -> None:
+    """Free handles that overlap; without the second reach, a vector handle faces a free one."""
+    stage, (first, second) = make_stage(frame=frame), reaches
+    for place, value in ((60, 0.1), (90, 0.9), (184, 0.2), (214, 0.7)):
+        stage.key_value("jawOpen", place, value)
+    for index, point in enumerate(stage.curve("jawOpen").keyframe_points):
+        point.handle_left_type = point.handle_right_type = "FREE" if second or index % 2 == 0 else "VECTOR"
+        if second or index % 2 == 0:
+            x, y = point.co
+            point.handle_left, point.handle_right = (x - (second or first), y - 0.2), (x + first, y + 0.03)
+    stage.curve("jawOpen").update()
+    outside = np.concatenate((np.arange(40, frame - 23.99, 0.25), np.arange(frame + 72, 230, 0.25)))
+    values, table = stage.at("jawOpen", outside), stage.table("jawOpen")
+    stage.generate(count=1, parts={"MOUTH"})
+    is_vertical = np.isin(outside, (75, 199)) & (reaches == (35, 35))  # no better defined
+    assert (np.abs(stage.at("jawOpen", outside) - values) <= np.where(is_vertical, 5e-6, 1e-6)).all()
+    kept = the_animators(stage.table("jawOpen"))
+    assert bits(kept, KEPT) == bits(table, KEPT)
+
+
 def test_easings_that_cross_an_edge_stay(make_stage: Callable[..., Stage]) -> None:
     stage = make_stage(frame=101)
     for channel, easing in (("mouthSmileLeft", "ELASTIC"), ("jawOpen", "SINE")):
