@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ...backend.errors import InputError
 from .channels import channels_of
 from .given import Given
-from .request import RequestValues, request_values
+from .request import RequestValues
 from .result import read_result
 from .splice import splice
 from .takes import ORIGINAL, CompEntry, GivenSet, OriginalCurve, Settings, Take
@@ -200,11 +200,19 @@ class Library:
         self.takes[take] = self.deleted.pop(take)
         self.takes = dict(sorted(self.takes.items()))
 
+    def stale_takes(self, given: Given, clock: AudioClock) -> list[int]:
+        """Ids of the takes of whose parts keys changed in their range since they were made; cheap enough for a switch.
+
+        Args:
+            given: What is given now.
+            clock: Audio time to scene frames.
+        """
+        now = GivenSet.of_given(given, clock)
+        return [take.id for take in self.takes.values() if not now.within(take).equals(take.given)]
+
     def stale(self, take: int, given: Given, clock: AudioClock) -> bool:
         """Whether keys of the take's parts in its range changed since it was made."""
-        made = self.take(take)
-        now = request_values(given, clock, made.span, made.parts)
-        return not GivenSet.of_request(now, made.channel_names, made.span).equals(made.given)
+        return not GivenSet.of_given(given, clock).within(self.take(take)).equals(self.take(take).given)
 
     def _check_covers(self, take: Take, parts: Sequence[str], span: Span) -> None:
         lacking = [part for part in parts if part not in take.parts]

@@ -38,7 +38,7 @@ def receive(shot: Shot, order: Order, result: Result) -> list[str]:
         shown = _store(library, order, result, notes.shown)
         library.show(shown, order.parts, order.span)
         notes.shown = shown
-        notes.stale = [take for take in library.takes if library.stale(take, reading.given, recording.clock)]
+        notes.stale = library.stale_takes(reading.given, recording.clock)
         asked = asked_about(shot, reading, order.parts, with_bakes=True)
         _write(shot, reading, recording, order.parts, frames, order.options)
     found = [finding.sentence for finding in reading.keys.findings]
@@ -92,8 +92,7 @@ def show_take(shot: Shot, take: int, options: Options) -> list[str]:
         library.show(take)
         notes = reading.books.notes
         notes.shown = take
-        notes.stale = [other for other in notes.stale if other != take and other in library.takes]
-        notes.stale += [take] * library.stale(take, reading.given, recording.clock)
+        notes.stale = library.stale_takes(reading.given, recording.clock)
         _write(shot, reading, recording, parts, recording.clock.frame_span(library.take(take).span), options)
     found = [finding.sentence for finding in reading.keys.findings]
     return [*found, *left_standing(reading.keys, bool(notes.locked))]
@@ -115,6 +114,7 @@ def show_original(shot: Shot, options: Options) -> list[str]:
             refuse_unanswered(found)
         library.comp.clear()
         reading.books.notes.shown = 0
+        reading.books.notes.stale = library.stale_takes(reading.given, recording_of(shot).clock)
         reading.standing.adopt_originals(shot, library, ())
         clear_plans(reading.snapshot, reading.keys, reading.books)
         reading.standing.note_turn(reading.books.ledger, reading.books.notes)
