@@ -11,7 +11,7 @@ from ..core.keys import Choice
 from ..core.library import Library
 from ..core.render import render
 from ..core.timing import Span
-from ..scene import rig, state
+from ..scene import history, rig, state
 from ..scene.shot import Recording, Shot, has_moved, locked_frames, recording_of
 from ..scene.writer import Books, clear_plans, write_plans
 from .notices import kept_notices, left_standing, reached_limits, refuse_unanswered
@@ -35,7 +35,7 @@ def receive(shot: Shot, order: Order, result: Result) -> list[str]:
     with state.changing(shot.record) as library:
         reading = read(shot, order.options, frames, recording)
         notes = reading.books.notes
-        shown = _store(library, order, result, notes.shown)
+        shown = _store(shot, library, order, result, notes.shown)
         library.show(shown, order.parts, order.span)
         notes.shown = shown
         notes.stale = library.stale_takes(reading.given, recording.clock)
@@ -46,12 +46,12 @@ def receive(shot: Shot, order: Order, result: Result) -> list[str]:
     return [*dict.fromkeys((*order.notices, *found)), *kept, *reached_limits(shot)]
 
 
-def _store(library: Library, order: Order, result: Result, shown: int) -> int:
+def _store(shot: Shot, library: Library, order: Order, result: Result, shown: int) -> int:
     """Put a result into the library; returns the take to show."""
     if order.takes:
         replaced = [library.take(number) for number in order.takes]
         library.update_result(order.takes, result.message, result.arrays, order.parts, order.span, order.given)
-        state.note_replaced(order.head_uid, replaced, [library.take(number) for number in order.takes])
+        history.note_replaced(shot.record, replaced, [library.take(number) for number in order.takes])
         return shown if shown in order.takes else order.takes[0]
     settings = order.options.settings
     return library.add_result(result.message, result.arrays, order.parts, order.span, order.given, settings)[0]
