@@ -18,6 +18,7 @@ ORIGINAL = 0
 """Id of Take 0, "Original": what was there before the first write."""
 
 TIME_TOLERANCE = 1e-4  # s; frames are float32 in Blender
+LENGTH_TOLERANCE = 0.05  # s; Blender with and without sound read the length of a file differently
 KEY_TOLERANCE = 1e-5  # weights or rad; values are float32, rotations went through a matrix
 
 
@@ -31,6 +32,8 @@ class Settings:
         scheduler: "ddim" or "ddpm".
         style: Name of the style.
         model: Name of the model, as the backend's hello told.
+        recording: File name of the recording; empty where it is not known.
+        seconds: Length of the recording.
     """
 
     guidance: float = 1.0
@@ -38,6 +41,12 @@ class Settings:
     scheduler: str = "ddim"
     style: str = "neutral"
     model: str = ""
+    recording: str = ""
+    seconds: float = 0.0
+
+    def is_for(self, recording: str, seconds: float) -> bool:
+        """Whether a take was made for a recording, or does not remember for which."""
+        return not self.recording or (self.recording == recording and abs(self.seconds - seconds) <= LENGTH_TOLERANCE)
 
 
 @dataclass(frozen=True)
