@@ -6,7 +6,7 @@ from __future__ import annotations
 import bpy
 
 from .operators import asking, generate, keeping, session, setup, takes
-from .scene import state
+from .scene import history, state
 from .ui import panel, preferences
 
 CLASSES = (
@@ -26,11 +26,13 @@ def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     bpy.types.Scene.retake = bpy.props.PointerProperty(type=state.RETAKE_PG_scene)
+    bpy.app.handlers.load_pre.append(history.close_histories)
 
 
 def unregister() -> None:
     """End the backend and take everything away."""
     session.close()
+    bpy.app.handlers.load_pre.remove(history.close_histories)
     del bpy.types.Scene.retake
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ...backend.errors import InputError
 from .channels import channels_of
 from .given import Given
-from .request import RequestValues, request_values
+from .request import RequestValues
 from .result import read_result
 from .splice import splice
 from .takes import ORIGINAL, CompEntry, GivenSet, OriginalCurve, Settings, Take
@@ -105,6 +105,7 @@ class Library:
         parts: Sequence[str],
         span: Span,
         given: RequestValues,
+        settings: Settings | None = None,
     ) -> None:
         """Update Take: put a result with the same seeds into existing takes, the rest of each staying as it is.
 
@@ -115,6 +116,7 @@ class Library:
             parts: Parts that were generated; one the take lacks is added where the range covers the whole take.
             span: The range that was generated, s.
             given: What was sent.
+            settings: How; a take that is renewed as a whole remembers it.
 
         Raises:
             InputError: A take is pinned, unknown, does not touch the range or lacks a part, or its seed is not the
@@ -129,9 +131,10 @@ class Library:
             raise InputError(f"The result has the seeds {list(result.seeds)}, not those of the takes {list(ids)}.")
         fresh = GivenSet.of_request(given, result.channel_names, span)
         for take, values in zip(old, result.values, strict=True):
-            self.takes[take.id] = splice(
-                take, result.channel_names, tuple(parts), span, result.start_frame, values, fresh
-            )
+            renewed = splice(take, result.channel_names, tuple(parts), span, result.start_frame, values, fresh)
+            if settings is not None and _covers(span, take.span) and set(take.parts) <= set(parts):
+                renewed = replace(renewed, settings=settings)
+            self.takes[take.id] = renewed
 
     def show(self, take: int, parts: Sequence[str] | None = None, span: Span | None = None) -> None:
         """Let a take play in its parts and range (or in some of it): an entry of the comp a part.
@@ -200,11 +203,26 @@ class Library:
         self.takes[take] = self.deleted.pop(take)
         self.takes = dict(sorted(self.takes.items()))
 
+    def stale_takes(self, given: Given, clock: AudioClock, recording: str, seconds: float) -> list[int]:
+        """Ids of the takes that were made with other keys or for another recording; cheap enough for a switch.
+
+        Args:
+            given: What is given now.
+            clock: Audio time to scene frames.
+            recording: File name of the recording.
+            seconds: Its length.
+        """
+        now = GivenSet.of_given(given, clock)
+        other = self.made_for_other(recording, seconds)
+        return [take.id for take in self.takes.values() if take in other or not now.within(take).equals(take.given)]
+
+    def made_for_other(self, recording: str, seconds: float) -> list[Take]:
+        """Takes that remember to have been made for another recording."""
+        return [take for take in self.takes.values() if not take.settings.is_for(recording, seconds)]
+
     def stale(self, take: int, given: Given, clock: AudioClock) -> bool:
         """Whether keys of the take's parts in its range changed since it was made."""
-        made = self.take(take)
-        now = request_values(given, clock, made.span, made.parts)
-        return not GivenSet.of_request(now, made.channel_names, made.span).equals(made.given)
+        return not GivenSet.of_given(given, clock).within(self.take(take)).equals(self.take(take).given)
 
     def _check_covers(self, take: Take, parts: Sequence[str], span: Span) -> None:
         lacking = [part for part in parts if part not in take.parts]

@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .channels import CHANNEL_INDEX
+from .given import Given
 from .request import RequestValues
-from .timing import FloatArray, Span
+from .timing import AudioClock, FloatArray, Span
 
 ORIGINAL = 0
 """Id of Take 0, "Original": what was there before the first write."""
 
 TIME_TOLERANCE = 1e-4  # s; frames are float32 in Blender
+LENGTH_TOLERANCE = 0.05  # s; Blender with and without sound read the length of a file differently
 KEY_TOLERANCE = 1e-5  # weights or rad; values are float32, rotations went through a matrix
 
 
@@ -30,6 +32,8 @@ class Settings:
         scheduler: "ddim" or "ddpm".
         style: Name of the style.
         model: Name of the model, as the backend's hello told.
+        recording: File name of the recording; empty where it is not known.
+        seconds: Length of the recording.
     """
 
     guidance: float = 1.0
@@ -37,6 +41,12 @@ class Settings:
     scheduler: str = "ddim"
     style: str = "neutral"
     model: str = ""
+    recording: str = ""
+    seconds: float = 0.0
+
+    def is_for(self, recording: str, seconds: float) -> bool:
+        """Whether a take was made for a recording, or does not remember for which."""
+        return not self.recording or (self.recording == recording and abs(self.seconds - seconds) <= LENGTH_TOLERANCE)
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,24 @@ class GivenSet:
         wanted = given.is_key & np.isin(given.channels, [CHANNEL_INDEX[name] for name in channel_names])
         wanted &= (given.times >= span.start - TIME_TOLERANCE) & (given.times <= span.end + TIME_TOLERANCE)
         return cls(given.times[wanted], given.channels[wanted], given.values[wanted])
+
+    @classmethod
+    def of_given(cls, given: Given, clock: AudioClock) -> GivenSet:
+        """All keys that are given now; those of a channel with an obstacle are none, as in a request."""
+        free = {name: channel for name, channel in given.channels.items() if not channel.obstacle}
+        counts = [len(channel.frames) for channel in free.values()]
+        indices = np.array([CHANNEL_INDEX[name] for name in free], np.int32)
+        return cls(
+            clock.seconds(np.concatenate([np.zeros(0), *(channel.frames for channel in free.values())])),
+            np.repeat(indices, counts).astype(np.int32),
+            np.concatenate([np.zeros(0), *(channel.values for channel in free.values())]).astype(np.float32),
+        )
+
+    def within(self, take: Take) -> GivenSet:
+        """Those keys that a take has to follow: on its channels, in its range."""
+        wanted = np.isin(self.channels, [CHANNEL_INDEX[name] for name in take.channel_names])
+        wanted &= (self.times >= take.span.start - TIME_TOLERANCE) & (self.times <= take.span.end + TIME_TOLERANCE)
+        return GivenSet(self.times[wanted], self.channels[wanted], self.values[wanted])
 
     def without(self, channel_names: tuple[str, ...], span: Span) -> GivenSet:
         """The same without the keys of some channels within a span of seconds."""

@@ -11,7 +11,7 @@ from ..core.keys import Choice
 from ..core.library import Library
 from ..core.render import render
 from ..core.timing import Span
-from ..scene import rig, state
+from ..scene import history, rig, state
 from ..scene.shot import Recording, Shot, has_moved, locked_frames, recording_for_takes, recording_of
 from ..scene.writer import Books, clear_plans, write_plans
 from .notices import kept_notices, left_standing, reached_limits, refuse_unanswered
@@ -35,10 +35,10 @@ def receive(shot: Shot, order: Order, result: Result) -> list[str]:
     with state.changing(shot.record) as library:
         reading = read(shot, order.options, frames, recording)
         notes = reading.books.notes
-        shown = _store(library, order, result, notes.shown)
+        shown = _store(shot, library, order, result, notes.shown)
         library.show(shown, order.parts, order.span)
         notes.shown = shown
-        notes.stale = [take for take in library.takes if library.stale(take, reading.given, recording.clock)]
+        notes.stale = _stale(library, reading, recording)
         asked = asked_about(shot, reading, order.parts, with_bakes=True)
         _write(shot, reading, recording, order.parts, frames, order.options)
     found = [finding.sentence for finding in reading.keys.findings]
@@ -46,12 +46,19 @@ def receive(shot: Shot, order: Order, result: Result) -> list[str]:
     return [*dict.fromkeys((*order.notices, *found)), *kept, *reached_limits(shot)]
 
 
-def _store(library: Library, order: Order, result: Result, shown: int) -> int:
+def _stale(library: Library, reading: Reading, recording: Recording) -> list[int]:
+    """Takes that were made with other keys or for another recording."""
+    return library.stale_takes(reading.given, recording.clock, recording.path.name, recording.seconds)
+
+
+def _store(shot: Shot, library: Library, order: Order, result: Result, shown: int) -> int:
     """Put a result into the library; returns the take to show."""
     if order.takes:
         replaced = [library.take(number) for number in order.takes]
-        library.update_result(order.takes, result.message, result.arrays, order.parts, order.span, order.given)
-        state.note_replaced(order.head_uid, replaced, [library.take(number) for number in order.takes])
+        library.update_result(
+            order.takes, result.message, result.arrays, order.parts, order.span, order.given, order.options.settings
+        )
+        history.note_replaced(shot.record, replaced, [library.take(number) for number in order.takes])
         return shown if shown in order.takes else order.takes[0]
     settings = order.options.settings
     return library.add_result(result.message, result.arrays, order.parts, order.span, order.given, settings)[0]
@@ -92,8 +99,7 @@ def show_take(shot: Shot, take: int, options: Options) -> list[str]:
         library.show(take)
         notes = reading.books.notes
         notes.shown = take
-        notes.stale = [other for other in notes.stale if other != take and other in library.takes]
-        notes.stale += [take] * library.stale(take, reading.given, recording.clock)
+        notes.stale = _stale(library, reading, recording)
         _write(shot, reading, recording, parts, recording.clock.frame_span(library.take(take).span), options)
     found = [finding.sentence for finding in reading.keys.findings]
     return [*found, *left_standing(reading.keys, bool(notes.locked))]
@@ -115,6 +121,7 @@ def show_original(shot: Shot, options: Options) -> list[str]:
             refuse_unanswered(found)
         library.comp.clear()
         reading.books.notes.shown = 0
+        reading.books.notes.stale = _stale(library, reading, recording_of(shot))
         reading.standing.adopt_originals(shot, library, ())
         clear_plans(reading.snapshot, reading.keys, reading.books)
         reading.standing.note_turn(reading.books.ledger, reading.books.notes)

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import bpy
 
 from ...backend.errors import RetakeError
 from ...backend.protocol import PARTS
 from ..core.keys import Choice
-from ..core.takes import Settings
+from ..core.takes import Settings, Take
 from ..scene import state
 from ..scene.shot import Shot, open_shot
 from . import direct, orders
@@ -267,6 +268,13 @@ def shown_and_stale(context: Context) -> tuple[int, list[int]]:
     record = record_in(context)
     notes = state.Notes() if record is None else state.load_notes(record)
     return notes.shown, notes.stale
+
+
+def why_stale(context: Context, take: Take) -> str:
+    """What changed since a stale take was made, for its mark."""
+    record, made = record_in(context), take.settings.recording
+    is_other = record is not None and made and made != Path(record.audio_path).name
+    return "other recording" if is_other else "keys changed"
 
 
 CLASSES = (

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...backend.errors import InputError
 from ...backend.protocol import PARTS
@@ -117,6 +117,8 @@ def _order(
     """Check that something is free and gather the request."""
     check_free(reading.given, channels_of(parts), recording.clock.frame_span(span))
     values = request_values(reading.given, recording.clock, span, parts, context)
+    made = replace(options.settings, recording=recording.path.name, seconds=recording.seconds)
+    options = replace(options, settings=made)
     return Order(
         scene=shot.scene.name,
         head_uid=shot.record.uid,

@@ -12,6 +12,7 @@ from .. import compat
 from ..core.timing import AudioClock
 from ..scene import audio, state
 from ..scene.built_in_head import add_head, read_head_file
+from ..scene.shot import Shot
 from .common import Context, Outcome, current_shot, refuse, reporting, why_no_head
 
 
@@ -85,9 +86,22 @@ class RETAKE_OT_import_audio(bpy.types.Operator):
         if may_fit:
             clock = AudioClock.of_strip(scene.render.fps, scene.render.fps_base, frame)
             audio.fit_scene_range(scene, clock, seconds)
-        return (
-            [] if compat.has_audio() else ["This Blender has no sound: the recording drives the head but is not heard."]
-        )
+        silent = ["This Blender has no sound: the recording drives the head but is not heard."]
+        return mark_for_other(shot, path.name, seconds) + ([] if compat.has_audio() else silent)
+
+
+def mark_for_other(shot: Shot, name: str, seconds: float) -> list[str]:
+    """Mark the takes that were made for another recording than the one that drives the head now, and say so."""
+    others = state.load_library(shot.record).made_for_other(name, seconds)
+    if not others:
+        return []
+    notes = state.load_notes(shot.record)
+    notes.stale = sorted({*notes.stale, *(take.id for take in others)})
+    state.save_notes(shot.record, notes)
+    recordings = " and ".join(f"'{made}'" for made in dict.fromkeys(take.settings.recording for take in others))
+    listed = others[0].name if len(others) == 1 else f"{others[0].name} and {len(others) - 1} more"
+    were = "was" if len(others) == 1 else "were"
+    return [f"{listed} {were} made for {recordings}, not for '{name}': update what you keep, or make new takes."]
 
 
 CLASSES = (RETAKE_OT_add_head, RETAKE_OT_import_audio)

@@ -10,12 +10,13 @@ import bpy
 
 from ..core.keys import Choice, Finding
 from ..core.library import Library
+from ..core.takes import Take
 from ..core.timing import Span
-from ..scene import state
+from ..scene import history, state
 from ..scene.shot import Shot, recording_for_takes, written_clock
 from . import direct
 from .asking import BAKE_ITEMS, CORRECTED_ITEMS
-from .common import Context, Outcome, current_shot, record_in, refuse, reporting, why_no_head, why_no_takes
+from .common import Context, Outcome, current_shot, library_in, record_in, refuse, reporting, why_no_head, why_no_takes
 from .reading import Options, asked_about
 
 
@@ -177,7 +178,8 @@ class RETAKE_OT_recover_takes(bpy.types.Operator):
     def poll(cls, context: Context) -> bool:
         """There is a lost take."""
         record = record_in(context)
-        lost = record is not None and bool(state.lost_takes(record))
+        library = library_in(context)
+        lost = record is not None and library is not None and bool(history.lost_takes(record, library))
         return refuse(cls, why_no_head(context) or ("" if lost else "No take was deleted or undone"))
 
     def execute(self, context: Context) -> Outcome:
@@ -185,13 +187,13 @@ class RETAKE_OT_recover_takes(bpy.types.Operator):
 
         def work() -> None:
             shot = current_shot(context)
-            lost = state.lost_takes(shot.record)
+            lost = history.lost_takes(shot.record, state.load_library(shot.record))
             change_library(shot, lambda library: [bring_back(library, take) for take in lost])
 
         return reporting(self, work)
 
 
-def bring_back(library: Library, take: state.Take) -> None:
+def bring_back(library: Library, take: Take) -> None:
     """Put a lost take back, under its old number where that is free."""
     number = take.id if take.id not in library.takes else library.next_id
     library.deleted[number] = replace(take, id=number)

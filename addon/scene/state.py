@@ -2,13 +2,12 @@
 """What Retake keeps in the shot: for every head its takes, its ledger and its recording, in the scene.
 
 The record of a head is found by a pointer to the mesh object, so it survives renaming, saving and undo, and a linked
-and overridden head does not lose it. Takes that were deleted, or undone, are remembered here until Blender closes.
+and overridden head does not lose it. Takes that were deleted, or undone, are remembered by `history`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import uuid
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ import bpy
 from ..core.ledger import Ledger
 from ..core.library import Library
 from ..core.storage import ledger_from_bytes, ledger_to_bytes, library_from_bytes, library_to_bytes
-from ..core.takes import Take
+from .history import RecordKey, key_of, remember
 
 
 class RETAKE_PG_head(bpy.types.PropertyGroup):
@@ -69,13 +68,8 @@ class Notes:
     turns: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
-_Version = tuple[int, int, bytes]  # id, seed, digest of the values
-
-_decoded: dict[str, tuple[bytes, Library]] = {}
-_ledgers: dict[str, tuple[bytes, Ledger]] = {}
-_seen: dict[str, dict[_Version, Take]] = {}
-_before: dict[str, dict[_Version, _Version]] = {}  # what an update replaced
-_replaced: dict[str, set[_Version]] = {}
+_decoded: dict[RecordKey, tuple[bytes, Library]] = {}
+_ledgers: dict[RecordKey, tuple[bytes, Ledger]] = {}
 
 
 def record_of(scene: bpy.types.Scene, head: bpy.types.Object) -> RETAKE_PG_head | None:
@@ -109,12 +103,12 @@ def load_library(record: RETAKE_PG_head) -> Library:
     Raises:
         StoredTakesError: What is stored is damaged or of a newer Retake.
     """
-    data = bytes(record.library)
-    known = _decoded.get(record.uid)
+    data, key = bytes(record.library), key_of(record)
+    known = _decoded.get(key)
     if known is None or known[0] != data:
         known = (data, library_from_bytes(data) if data else Library())
-        _decoded[record.uid] = known
-        _remember(record.uid, known[1])
+        _decoded[key] = known
+        remember(record, known[1])
     return known[1]
 
 
@@ -122,8 +116,8 @@ def save_library(record: RETAKE_PG_head, library: Library) -> None:
     """Store takes and comp in a record."""
     data = library_to_bytes(library)
     record.library = data
-    _decoded[record.uid] = (data, library)
-    _remember(record.uid, library)
+    _decoded[key_of(record)] = (data, library)
+    remember(record, library)
 
 
 @contextmanager
@@ -132,17 +126,17 @@ def changing(record: RETAKE_PG_head) -> Iterator[Library]:
     try:
         yield load_library(record)
     except BaseException:
-        _decoded.pop(record.uid, None)
+        _decoded.pop(key_of(record), None)
         raise
 
 
 def load_ledger(record: RETAKE_PG_head) -> Ledger:
     """Ledger of a record, frames being those of the actions."""
-    data = bytes(record.ledger)
-    known = _ledgers.get(record.uid)
+    data, key = bytes(record.ledger), key_of(record)
+    known = _ledgers.get(key)
     if known is None or known[0] != data:
         known = (data, ledger_from_bytes(data) if data else Ledger())
-        _ledgers[record.uid] = known
+        _ledgers[key] = known
     return Ledger(dict(known[1].curves))
 
 
@@ -150,7 +144,7 @@ def save_ledger(record: RETAKE_PG_head, ledger: Ledger) -> None:
     """Store the ledger of a record."""
     data = ledger_to_bytes(ledger)
     record.ledger = data
-    _ledgers[record.uid] = (data, Ledger(dict(ledger.curves)))
+    _ledgers[key_of(record)] = (data, Ledger(dict(ledger.curves)))
 
 
 def load_notes(record: RETAKE_PG_head) -> Notes:
@@ -169,38 +163,6 @@ def load_notes(record: RETAKE_PG_head) -> Notes:
 def save_notes(record: RETAKE_PG_head, notes: Notes) -> None:
     """Store the writer's notes."""
     record.notes = json.dumps(dataclasses.asdict(notes))
-
-
-def note_replaced(uid: str, old: list[Take], new: list[Take]) -> None:
-    """Remember that an update put some takes in the place of others, so that these are not lost takes."""
-    before = _before.setdefault(uid, {})
-    before.update({_version(later): _version(take) for take, later in zip(old, new, strict=True)})
-
-
-def _version(take: Take) -> _Version:
-    return take.id, take.seed, hashlib.sha1(take.values.tobytes(), usedforsecurity=False).digest()
-
-
-def _remember(uid: str, library: Library) -> None:
-    """Keep every take that was ever seen, for recovery until Blender closes, and which of them updates replaced."""
-    present = {_version(take): take for take in library.takes.values()}
-    _seen.setdefault(uid, {}).update(present)
-    before, replaced = _before.get(uid, {}), _replaced.setdefault(uid, set())
-    replaced.difference_update(present)
-    for version in present:
-        old = before.get(version)
-        while old is not None and old not in present and old not in replaced:
-            replaced.add(old)
-            old = before.get(old)
-
-
-def lost_takes(record: RETAKE_PG_head) -> list[Take]:
-    """Takes of a head that were deleted or undone since Blender started, oldest first; not what updates replaced."""
-    library = load_library(record)
-    present = {_version(take)[1:] for take in library.takes.values()}
-    seen, replaced = _seen.get(record.uid, {}), _replaced.get(record.uid, set())
-    lost = {version[1:]: take for version, take in seen.items() if version not in replaced}
-    return [take for version, take in lost.items() if version not in present]
 
 
 CLASSES = (RETAKE_PG_head, RETAKE_PG_scene)

@@ -7,7 +7,7 @@ import bpy
 
 from ...backend.protocol import PARTS
 from ..operators.common import library_in, why_no_generation, why_no_head, why_no_takes
-from ..operators.generate import shown_and_stale
+from ..operators.generate import shown_and_stale, why_stale
 from ..operators.session import session
 
 
@@ -59,7 +59,7 @@ def _draw_takes(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     for take in library.takes.values():
         row = box.row(align=True)
         parts = "" if len(take.parts) == len(PARTS) else f" ({', '.join(take.parts)})"
-        mark = " (keys changed)" if take.id in stale else ""
+        mark = f" ({why_stale(context, take)})" if take.id in stale else ""
         row.operator("retake.show_take", text=f"{take.name}{parts}{mark}", depress=take.id == shown).take = take.id
         pin = row.operator("retake.pin_take", text="", icon="PINNED" if take.pinned else "UNPINNED")
         pin.take, pin.pinned = take.id, not take.pinned
