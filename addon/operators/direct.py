@@ -121,7 +121,7 @@ def show_original(shot: Shot, options: Options) -> list[str]:
             refuse_unanswered(found)
         library.comp.clear()
         reading.books.notes.shown = 0
-        reading.books.notes.stale = _stale(library, reading, recording_of(shot))
+        reading.books.notes.stale = _stale(library, reading, recording_for_takes(shot))
         reading.standing.adopt_originals(shot, library, ())
         clear_plans(reading.snapshot, reading.keys, reading.books)
         reading.standing.note_turn(reading.books.ledger, reading.books.notes)
