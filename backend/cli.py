@@ -44,7 +44,7 @@ def generate(
     out: Annotated[
         Path, typer.Option(metavar="PATH", help="Result file; with several recordings a folder, STEM.npz each.")
     ],
-    takes: Annotated[int, typer.Option(help="Number of takes.")] = 1,
+    takes: Annotated[int, typer.Option(help="Number of takes, 1 to 64.")] = 1,
     seed: Annotated[int, typer.Option(help="Seed of the first take; take k has seed + k.")] = 0,
     keys: Annotated[
         Path | None,
@@ -55,10 +55,11 @@ def generate(
         ),
     ] = None,
     guidance: Annotated[
-        float, typer.Option(help="How closely to follow the audio: 0 not at all, 1 as trained, more amplifies.")
+        float,
+        typer.Option(help="How closely to follow the audio: 0 not at all, 1 as trained, more amplifies; at most 10."),
     ] = 1.0,
     steps: Annotated[
-        int | None, typer.Option(help="Sampling steps.", show_default="10 with ddim, 500 with ddpm")
+        int | None, typer.Option(help="Sampling steps, 1 to 500.", show_default="10 with ddim, 500 with ddpm")
     ] = None,
     style: Annotated[str, typer.Option(metavar="NAME", help="Speaking style; `describe` lists them.")] = "neutral",
     scheduler: Annotated[str, typer.Option(metavar="ddim|ddpm", help="Sampler.")] = "ddim",
@@ -67,7 +68,8 @@ def generate(
     """Perform recordings and write the channels of every take to .npz.
 
     Members: channels (K, N, 52) float32, channel_names (52,), head_rotation (K, N, 3) in rad, fps, seeds (K,),
-    audio_seconds. Frame n stands for audio time n / fps.
+    audio_seconds. Frame n stands for audio time n / fps; keys between frames are met when frames are read by straight
+    lines, so the keys of a channel stand at least a frame apart. A result that is there already is replaced.
     """
     from .commands import Generation, generate_files
     from .pipelines.performance import MAX_TAKES, PerformanceOptions

@@ -4,6 +4,9 @@
 DDIM (Song et al. 2021) with few steps is the default, DDPM (Ho et al. 2020) with all 500 on request. Both run
 through `DDIMScheduler.step`: its eta = 1 is DDPM's posterior exactly (Song et al., Eq. 16; a test compares it with
 `DDPMScheduler.step`), and unlike `DDPMScheduler` it lets the caller give the noise, which a take's own noise needs.
+
+Deviation: the paper's Eq. 6 noises the predicted motion anew for the next step, N(sqrt(a_bar) x0, (1 - a_bar) I); its
+Algorithm 2, line 10, samples the posterior q(x_{t-1} | x_t, x0). Here it is Algorithm 2's.
 """
 
 from __future__ import annotations

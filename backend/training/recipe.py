@@ -40,7 +40,7 @@ _HEAD_CHANNELS = slice(len(CONTROL_NAMES), len(CHANNEL_NAMES))
 
 @dataclass(frozen=True)
 class Recipe:
-    """Data, sizes and lengths of a training run; the defaults make the model that ships."""
+    """Data, sizes and lengths of a training run; the defaults are those of the model that ships (see its card)."""
 
     speech: Path  # real speech with phone times, the larger part of what is seen
     judge: Path  # speech to choose by; nothing is learned from it
@@ -55,10 +55,10 @@ class Recipe:
         default_factory=lambda: LoopConfig(5200, learning_rate=2e-3, evaluate_every=300, bfloat16=True)
     )
     face: LoopConfig = field(
-        default_factory=lambda: LoopConfig(3000, learning_rate=1.5e-3, evaluate_every=500, average=0.997)
+        default_factory=lambda: LoopConfig(1500, learning_rate=1.5e-3, evaluate_every=500, average=0.997)
     )
     head: LoopConfig = field(
-        default_factory=lambda: LoopConfig(1500, learning_rate=1.5e-3, evaluate_every=500, average=0.997)
+        default_factory=lambda: LoopConfig(1200, learning_rate=1.5e-3, evaluate_every=500, average=0.997)
     )
     checkpoint: Path = DEFAULT_CHECKPOINT
 

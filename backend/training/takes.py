@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from ..evaluation import keys
 from ..protocol import CHANNEL_NAMES, CONTROL_NAMES
 from .cache import Cache
 from .speech_folder import Clip
@@ -23,7 +24,6 @@ from .teacher import perform
 SEAM_RATES = {"23.976": 24000 / 1001, "24": 24.0, "25": 25.0, "29.97": 30000 / 1001, "30": 30.0, "50": 50.0, "60": 60.0}
 _NEUTRAL_SHARE = 0.4  # of the takes; the other styles share the rest
 _SMALLEST_CONTROL_SD, _SMALLEST_ROTATION_SD = 0.06, 0.01  # floors of the normalisation: weight, rad
-_STILL = 0.01  # channels that vary less are left out of the measures
 
 
 @dataclass(frozen=True)
@@ -103,13 +103,8 @@ def seam_reference(clips: Sequence[Clip], sd: NDArray[np.float64], seed: int = 0
     Returns:
         For each frame rate the 95th percentile of the norm over channels of the second difference, in sd.
     """
-    moving = sd >= _STILL
     references = {}
     for name, fps in SEAM_RATES.items():
-        norms = []
-        for index, clip in enumerate(clips):
-            track = perform(clip.phones, clip.seconds, fps, seed=seed + index).astype(np.float64)
-            bends = np.diff(track[:, moving] / sd[moving], n=2, axis=0)
-            norms.append(np.linalg.norm(bends, axis=1))
-        references[name] = round(float(np.percentile(np.concatenate(norms), 95)), 5)
+        tracks = [perform(clip.phones, clip.seconds, fps, seed=seed + n) for n, clip in enumerate(clips)]
+        references[name] = round(keys.seam_reference(tracks, sd), 5)
     return references
