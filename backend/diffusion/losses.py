@@ -41,8 +41,8 @@ def keyframe_loss(target: Tensor, predicted: Tensor, keyframe_mask: Tensor) -> T
     """L_mask, Eq. 4: squared error at the given values, averaged over those of each sample.
 
     Averaging over each sample's own given values, not over all frames as written in the paper, keeps a single key
-    as heavy as a dense context; without it sparse keys are ignored (measured in the training notes). Where the network's
-    outermost skip carries given values to its output, an isolated key has no error left and this trains dense ones.
+    as heavy as a dense context; without it sparse keys are ignored (measured in the training notes). Where the
+    network's outermost skip carries given values to its output, lone keys have no error left: this trains dense ones.
 
     Args:
         target: Clean motion, (B, N, C).
