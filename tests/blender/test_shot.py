@@ -127,6 +127,11 @@ def test_a_linked_head_is_one_sentence(stage: Stage, tmp_path: Path) -> None:
     bpy.context.scene.collection.objects.link(head)
     with pytest.raises(RigError, match="are linked from another file"):
         open_shot(bpy.context.scene, head)
+    overridden = head.override_create(remap_local_usages=True)
+    with pytest.raises(RigError, match="library override of its mesh data"):
+        open_shot(bpy.context.scene, overridden)
+    overridden.data.override_create(remap_local_usages=True)
+    assert "mouth" in open_shot(bpy.context.scene, overridden).parts
 
 
 def test_an_action_that_does_not_play_as_it_stands_is_reported(stage: Stage) -> None:
