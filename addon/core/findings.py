@@ -174,10 +174,63 @@ def _frames(span: Span) -> str:
     return f"between frames {span.start:g} and {span.end:g}"
 
 
+def joined(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings for a report: those that say the same of several channels, at overlapping times, made one."""
+    groups: list[list[Finding]] = []
+    for finding in findings:
+        alike = (
+            group
+            for group in groups
+            if finding.kind in _SENTENCES and group[0].kind is finding.kind and _touches(finding, group)
+        )
+        group = next(alike, None)
+        if group is None:
+            groups.append([finding])
+        else:
+            group.append(finding)
+    return tuple(group[0] if len(group) == 1 else _as_one(group) for group in groups)
+
+
+def _touches(finding: Finding, group: Sequence[Finding]) -> bool:
+    return any(finding.frames.overlaps(other.frames) for other in group)
+
+
+def _as_one(group: Sequence[Finding]) -> Finding:
+    """One finding for several of a kind; runs of one curve are joined too."""
+    keys: dict[str, Indices] = {}
+    for finding in group:
+        for curve_id, indices in finding.keys.items():
+            keys[curve_id] = np.union1d(keys[curve_id], indices) if curve_id in keys else indices
+    span = Span(min(found.frames.start for found in group), max(found.frames.end for found in group))
+    names = tuple(dict.fromkeys(name for finding in group for name in finding.names))
+    counts = [max(len(indices) for indices in finding.keys.values()) for finding in group]
+    count = f"{min(counts)}" if min(counts) == max(counts) else f"Up to {max(counts)}"
+    return Finding(group[0].kind, keys, span, _SENTENCES[group[0].kind](names, count, span), names)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _reshaped_sentence(names: Sequence[str], count: str, span: Span) -> str:
+    return f"{count} generated keys in a row of {_listed(names)} were changed {_frames(span)}. {_CHOICES}"
+
+
+def _bake_sentence(names: Sequence[str], count: str, span: Span) -> str:
+    verb = "is" if len(names) == 1 else "are"
+    keys = f"{count[:1].lower()}{count[1:]} keys"
+    return (
+        f"{_listed(names)} {verb} baked: {keys} {_frames(span)}. "
+        "Keep leaves them as they are, Replace removes them and generates."
+    )
+
+
+_SENTENCES = {FindingKind.RESHAPED: _reshaped_sentence, FindingKind.BAKE: _bake_sentence}
+
+
 def _reshaped_finding(group: tuple[str, ...], keys: dict[str, Indices], span: Span) -> Finding:
-    count = max(len(indices) for indices in keys.values())
-    sentence = f"{count} generated keys in a row of {_named(group)} were changed {_frames(span)}. {_CHOICES}"
-    return Finding(FindingKind.RESHAPED, keys, span, sentence)
+    count, names = max(len(indices) for indices in keys.values()), (_named(group),)
+    return Finding(FindingKind.RESHAPED, keys, span, _reshaped_sentence(names, str(count), span), names)
 
 
 def _operation_finding(group: Sequence[tuple[CurveState, _Operation]]) -> Finding:
@@ -189,17 +242,12 @@ def _operation_finding(group: Sequence[tuple[CurveState, _Operation]]) -> Findin
     amount = f"by {first.offset:g}" if is_shift else f"by the factor {first.scale:g}"
     what = ("shifted" if is_shift else "scaled") + (" in time" if first.is_time else " in value")
     names = list(dict.fromkeys(_named(state.keys.channels) for state, _ in group))
-    listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    sentence = f"Most generated keys of {listed} were {what} {amount} {_frames(span)}. {_CHOICES}"
-    return Finding(FindingKind.SHIFTED if is_shift else FindingKind.SCALED, keys, span, sentence)
+    sentence = f"Most generated keys of {_listed(names)} were {what} {amount} {_frames(span)}. {_CHOICES}"
+    return Finding(FindingKind.SHIFTED if is_shift else FindingKind.SCALED, keys, span, sentence, tuple(names))
 
 
 def _bake_finding(group: tuple[str, ...], keys: dict[str, Indices], times: Mapping[str, FloatArray]) -> Finding:
     frames = np.concatenate([times[curve_id][indices] for curve_id, indices in keys.items()])
     span = Span(float(frames.min()), float(frames.max()))
-    count = max(len(indices) for indices in keys.values())
-    sentence = (
-        f"{_named(group)} is baked: {count} keys {_frames(span)}. "
-        "Keep leaves them as they are, Replace removes them and generates."
-    )
-    return Finding(FindingKind.BAKE, keys, span, sentence)
+    count, names = max(len(indices) for indices in keys.values()), (_named(group),)
+    return Finding(FindingKind.BAKE, keys, span, _bake_sentence(names, str(count), span), names)

@@ -241,11 +241,12 @@ class Library:
         lacking = [part for part in parts if part not in take.parts]
         if lacking and not _covers(span, take.span):
             raise InputError(f"{take.name} has no {lacking[0]}.", "Update its whole range, or make new takes.")
-        if span.start > take.span.end or span.end < take.span.start:
-            raise InputError(
-                f"{take.name} ends before the range from {span.start:.2f} to {span.end:.2f} s, or starts after it.",
-                "Choose a range that touches it, or make new takes.",
-            )
+        where = f"the range from {span.start:.2f} to {span.end:.2f} s"
+        touch = "Choose a range that touches it, or make new takes."
+        if take.span.end < span.start:
+            raise InputError(f"{take.name} ends before {where}, at {take.span.end:.2f} s.", touch)
+        if take.span.start > span.end:
+            raise InputError(f"{take.name} starts after {where}, at {take.span.start:.2f} s.", touch)
 
 
 def _covers(outer: Span, inner: Span) -> bool:

@@ -54,12 +54,14 @@ class Finding:
         keys: Curve id -> indices of the keys concerned.
         frames: First and last scene frame concerned.
         sentence: For the panel or the report: what, where, and what the choices do.
+        names: Channels concerned, as an animator reads them.
     """
 
     kind: FindingKind
     keys: Mapping[str, NDArray[np.int64]]
     frames: Span
     sentence: str
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import bpy
 
 from ..core.keys import Finding, FindingKind
 from .common import Context, Outcome
+from .notices import finding_notices
 
 CORRECTED_ITEMS = (
     ("KEEP", "Keep", "Generated keys that were changed together are all given"),
@@ -33,19 +34,18 @@ def undecided(operator: bpy.types.Operator, found: Iterable[Finding]) -> list[Fi
     return [finding for finding in found if not operator.properties.is_property_set(choice_about(finding))]
 
 
-def ask(operator: bpy.types.Operator, found: Iterable[Finding]) -> Outcome:
+def ask(operator: bpy.types.Operator, found: Sequence[Finding]) -> Outcome:
     """Open the dialog; it calls the operator again, as it was called, with the choices."""
     chosen = {
         name: sorted(value) if isinstance(value := getattr(operator, name), set) else value
         for name, _ in operator.properties.bl_rna.properties.items()
         if name != "rna_type" and operator.properties.is_property_set(name)
     }
-    sentences = [finding.sentence for finding in found]
     bpy.ops.retake.decide(
         "INVOKE_DEFAULT",
         operator=operator.bl_idname.replace("_OT_", ".").rpartition(".")[2],
         settings=json.dumps(chosen),
-        sentences="\n".join(sentences),
+        sentences="\n".join(finding_notices(found)),
         undecided={choice_about(finding).upper() for finding in found},
     )
     return {"CANCELLED"}

@@ -14,7 +14,7 @@ from ..core.timing import Span
 from ..scene import history, rig, state
 from ..scene.shot import Recording, Shot, has_moved, locked_frames, recording_for_takes, recording_of
 from ..scene.writer import Books, clear_plans, write_plans
-from .notices import kept_notices, left_standing, reached_limits, refuse_unanswered
+from .notices import finding_notices, kept_notices, left_standing, reached_limits, refuse_unanswered
 from .orders import Order, whole_range
 from .reading import Options, Reading, asked_about, read
 
@@ -41,7 +41,7 @@ def receive(shot: Shot, order: Order, result: Result) -> list[str]:
         notes.stale = _stale(library, reading, recording)
         asked = asked_about(shot, reading, order.parts, with_bakes=True)
         _write(shot, reading, recording, order.parts, frames, order.options)
-    found = [finding.sentence for finding in reading.keys.findings]
+    found = finding_notices(reading.keys.findings)
     kept = kept_notices(asked, order.options.corrected, order.options.bakes)
     return [*dict.fromkeys((*order.notices, *found)), *kept, *reached_limits(shot)]
 
@@ -101,7 +101,7 @@ def show_take(shot: Shot, take: int, options: Options) -> list[str]:
         notes.shown = take
         notes.stale = _stale(library, reading, recording)
         _write(shot, reading, recording, parts, recording.clock.frame_span(library.take(take).span), options)
-    found = [finding.sentence for finding in reading.keys.findings]
+    found = finding_notices(reading.keys.findings)
     return [*found, *left_standing(reading.keys, bool(notes.locked))]
 
 
@@ -127,7 +127,7 @@ def show_original(shot: Shot, options: Options) -> list[str]:
         reading.standing.note_turn(reading.books.ledger, reading.books.notes)
         save(shot, reading.books)
     notices = left_standing(reading.keys, bool(reading.books.notes.locked))
-    return [*(finding.sentence for finding in found), *notices]
+    return [*finding_notices(found), *notices]
 
 
 def _write(

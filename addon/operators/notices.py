@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 import numpy as np
 
 from ...backend.errors import InputError
+from ..core.findings import joined
 from ..core.keys import Choice, CurveState, Finding, FindingKind, KeyState, KeyStatus
 from ..scene.shot import Shot
 
@@ -24,13 +25,18 @@ def questions(keys: KeyState, channels: Collection[str]) -> list[Finding]:
     return [found for found in keys.findings if writable & set(found.keys)]
 
 
+def finding_notices(found: Iterable[Finding]) -> list[str]:
+    """Sentences about what was found, one where the same is said of several channels."""
+    return [finding.sentence for finding in joined(found)]
+
+
 def refuse_unanswered(found: Iterable[Finding]) -> None:
     """Refuse to write while the animator did not choose what becomes of changed keys.
 
     Raises:
         InputError: Something was found; the sentence names it and the choices.
     """
-    sentences = [finding.sentence for finding in found]
+    sentences = finding_notices(found)
     if sentences:
         more = f" (and {len(sentences) - 1} more such changes)" if len(sentences) > 1 else ""
         raise InputError(sentences[0].rstrip(".") + more + ".", "Choose one under Changed Keys.")

@@ -18,7 +18,7 @@ from ..core.timing import Span
 from ..scene import audio, rig, state
 from ..scene.shot import Recording, Shot, default_parts, mixing_notices, neck_is_animated, recording_of
 from ..scene.targets import selected_frames
-from .notices import obstacle_notices
+from .notices import finding_notices, obstacle_notices
 from .reading import Options, RangeChoice, Reading, asked_about, read
 
 
@@ -188,7 +188,7 @@ def whole_range(recording: Recording) -> Span:
 
 def _notices(shot: Shot, options: Options, reading: Reading, parts: Sequence[str]) -> list[str]:
     """Sentences about what is found, left out or not written."""
-    found = [finding.sentence for finding in reading.keys.findings]
+    found = finding_notices(reading.keys.findings)
     wanted = set(channels_of(parts))
     found += obstacle_notices(curve for curve in reading.keys.curves if wanted & set(curve.keys.channels))
     if options.parts is None and "head" not in parts and neck_is_animated(shot):

@@ -17,6 +17,7 @@ from ..scene.shot import Shot, recording_for_takes, written_clock
 from . import direct
 from .asking import BAKE_ITEMS, CORRECTED_ITEMS
 from .common import Context, Outcome, current_shot, library_in, record_in, refuse, reporting, why_no_head, why_no_takes
+from .notices import finding_notices
 from .reading import Options, asked_about
 
 
@@ -71,7 +72,7 @@ class SwitchOperator:
         outcome = reporting(self, lambda: found.extend(self.open_questions(current_shot(context))))
         if outcome != {"FINISHED"} or not found or self.corrected != "ASK":
             return self.execute(context) if outcome == {"FINISHED"} else outcome
-        self.corrected, self.sentence = "KEEP", found[0].sentence
+        self.corrected, self.sentence = "KEEP", finding_notices(found)[0]
         return context.window_manager.invoke_props_dialog(self, width=640)
 
     def draw(self, context: Context) -> None:

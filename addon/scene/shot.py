@@ -125,7 +125,10 @@ def open_shot(scene: bpy.types.Scene, head: bpy.types.Object | None) -> Shot:
     if key is None:
         raise RigError(f"'{head.name}' has no shape keys.", "Choose a head with ARKit-named shape keys, or add ours.")
     if not compat.is_editable(key):
-        raise RigError(f"The shape keys of '{head.name}' are linked from another file.", "Override or append the head.")
+        raise RigError(
+            f"The shape keys of '{head.name}' are linked from another file.",
+            "Make a library override of its mesh data too (one of the object is not enough), or append the head.",
+        )
     armature = armature_of(head)
     if armature is not None and not compat.is_editable(armature):
         armature = None  # its bones cannot be keyed here; see `mixing_notices`

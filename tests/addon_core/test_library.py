@@ -140,6 +140,8 @@ def test_an_update_beyond_the_take_makes_it_longer() -> None:
         ([9], (5,), ALL, SPAN, "no take 9"),
         ([1], (6,), ALL, SPAN, "seeds"),
         ([1], (5,), ALL, Span(8.0, 9.0), "ends before"),
+        ([1], (5,), ALL, Span(8.0, 9.0), r"Take 1 ends before the range from 8\.00 to 9\.00 s, at 4\.00 s\."),
+        ([1], (5,), ALL, Span(-9.0, -8.0), r"Take 1 starts after the range from -9\.00 to -8\.00 s, at -?\d\.00 s\."),
         ([1], (5,), ("mouth", "head"), Span(1.0, 2.0), "has no head"),
     ],
 )

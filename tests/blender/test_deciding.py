@@ -129,3 +129,16 @@ def test_the_order_tells_what_can_be_decided(shifted: Stage) -> None:
     assert not session.job.order.questions
     shifted.generate(count=1, seed=4, parts={"MOUTH"})
     assert len(session.job.order.questions) == 1
+
+
+def test_the_same_of_many_channels_is_one_sentence(baked: Stage, capfd: pytest.CaptureFixture[str]) -> None:
+    for frame in range(-30, 80):
+        baked.key_value("browDownLeft", frame, 0.3)
+    baked.generate(count=1, seed=0, parts=ALL)
+    for name in ("jawOpen", "mouthClose", "mouthPucker", "mouthFunnel", "mouthLeft"):
+        for frame in range(20, 31):
+            baked.point(name, frame).co[1] = 0.5 + 0.04 * (frame % 3)
+    lines = said(baked, capfd).splitlines()
+    assert len([line for line in lines if "in a row of" in line]) == 1
+    assert any(" generated keys in a row of " in line and " and 2 more were changed" in line for line in lines)
+    assert any("browDownLeft, browInnerUp are baked: " in line for line in lines)

@@ -128,6 +128,11 @@ def test_a_linked_head_is_one_sentence(stage: Stage, tmp_path: Path) -> None:
     bpy.context.scene.collection.objects.link(head)
     with pytest.raises(RigError, match="are linked from another file"):
         open_shot(bpy.context.scene, head)
+    overridden = head.override_create(remap_local_usages=True)
+    with pytest.raises(RigError, match="library override of its mesh data"):
+        open_shot(bpy.context.scene, overridden)
+    overridden.data.override_create(remap_local_usages=True)
+    assert "mouth" in open_shot(bpy.context.scene, overridden).parts
 
 
 def linked(path: Path, kind: str) -> bpy.types.ID:
