@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import bpy
@@ -16,6 +17,29 @@ import bpy
 def has_audio() -> bool:
     """Whether this Blender can load sounds; the bpy 4.2 module of PyPI cannot."""
     return bool(bpy.app.build_options.audaspace)
+
+
+def has_aud() -> bool:
+    """Whether Python can use Blender's sound library; Debian's Blender 4.3 has sound, but not this module."""
+    with contextlib.suppress(ImportError):
+        import aud
+
+        return aud is not None
+    return False
+
+
+def redraw() -> None:
+    """Draw every editor of every window anew: what an operator or a timer changes does not by itself."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            area.tag_redraw()
+
+
+def show_in_sequencer(scene: bpy.types.Scene) -> None:
+    """Let workspaces whose sequencer shows no scene (from 5.0) show this one."""
+    for window in bpy.context.window_manager.windows:
+        if hasattr(window.workspace, "sequencer_scene") and window.workspace.sequencer_scene is None:
+            window.workspace.sequencer_scene = scene
 
 
 def is_editable(datablock: bpy.types.ID) -> bool:

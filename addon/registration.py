@@ -26,13 +26,17 @@ def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     bpy.types.Scene.retake = bpy.props.PointerProperty(type=state.RETAKE_PG_scene)
+    bpy.types.WindowManager.retake = bpy.props.PointerProperty(type=panel.RETAKE_PG_wanted)
     bpy.app.handlers.load_pre.append(history.close_histories)
+    bpy.app.handlers.load_pre.append(session.abandon_at_load)
 
 
 def unregister() -> None:
     """End the backend and take everything away."""
     session.close()
+    bpy.app.handlers.load_pre.remove(session.abandon_at_load)
     bpy.app.handlers.load_pre.remove(history.close_histories)
+    del bpy.types.WindowManager.retake
     del bpy.types.Scene.retake
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

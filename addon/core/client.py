@@ -139,6 +139,7 @@ class BackendClient:
             start_seconds: Without a hello for longer, the process is given up as mute.
             silence_seconds: Without a word for longer while a request is under way, it is given up as hung.
         """
+        self._python = python
         self._command = [str(python), *arguments]
         self._root = root
         self._limits = start_seconds, silence_seconds
@@ -148,6 +149,11 @@ class BackendClient:
         self._next = 1
         self._requests: dict[int, _Request] = {}
         self._events: list[Event] = []
+
+    @property
+    def python(self) -> Path:
+        """Interpreter that runs the backend."""
+        return self._python
 
     @property
     def state(self) -> ClientState:

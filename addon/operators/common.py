@@ -9,6 +9,7 @@ from typing import Any
 import bpy
 
 from ...backend.errors import RetakeError
+from .. import compat
 from ..core.library import Library
 from ..scene import state
 from ..scene.shot import Shot, find_head, open_shot
@@ -28,12 +29,17 @@ def reporting(operator: bpy.types.Operator, work: Callable[[], Any]) -> Outcome:
     Returns:
         {"FINISHED"} or {"CANCELLED"}.
     """
+    before = session.sentence
     try:
         sentences = work()
     except RetakeError as error:
         session.sentence = str(error)
         operator.report({"ERROR"}, str(error))
         return {"CANCELLED"}
+    finally:
+        compat.redraw()
+    if session.sentence == before:  # what was said of something earlier
+        session.sentence = ""
     for sentence in sentences or ():
         session.sentence = sentence
         operator.report({"INFO"}, sentence)
@@ -67,6 +73,14 @@ def library_in(context: Context) -> Library | None:
 def why_no_head(context: Context) -> str:
     """Why there is no head to work on; empty where there is one."""
     return "" if find_head(context) is not None else "Select a head, or add the built-in one"
+
+
+def why_no_shape_keys(context: Context) -> str:
+    """Why the head that is meant cannot be directed; empty where it can, or where there is none."""
+    head = find_head(context)
+    if head is None or head.data.shape_keys is not None:
+        return ""
+    return f"'{head.name}' has no shape keys: select a head, or add the built-in one"
 
 
 def why_no_generation(context: Context) -> str:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import bpy
 
-from ...backend.errors import RetakeError
+from ...backend.errors import CancelledError, RetakeError
 from ...backend.protocol import PARTS
+from .. import compat
 from ..core.keys import Choice
 from ..core.takes import Settings, Take
 from ..scene import state
@@ -28,7 +29,7 @@ from .common import (
 )
 from .orders import Order
 from .reading import Options, RangeChoice
-from .session import Job, begin, cancel, close, ensure_client, failure_error, poll, session, wait
+from .session import Job, abandon, begin, cancel, close, ensure_client, failure_error, poll, session, wait
 
 PART_ITEMS = tuple(
     (part.upper(), part.replace("_", " ").capitalize(), f"Generate the {part.replace('_', ' ')}", 1 << bit)
@@ -111,15 +112,28 @@ class Generating:
             cancel()
         if event.type != "TIMER":
             return {"PASS_THROUGH"}
+        before = session.job.progress if session.job is not None else None
         job = poll()
         if job is not None and job.is_running:
+            if job.progress != before:
+                compat.redraw()
             return {"PASS_THROUGH"}
-        self.cancel(context)
+        self._stop_timer(context)
         if job is None:
+            return {"CANCELLED"}
+        if job.failure is not None and job.failure.code == CancelledError.code:
+            session.sentence = "Cancelled: nothing was changed."
+            self.report({"INFO"}, session.sentence)
+            compat.redraw()
             return {"CANCELLED"}
         return reporting(self, lambda: _write_or_raise(job))
 
     def cancel(self, context: Context) -> None:
+        """The window that waited is closed: nobody would take the result."""
+        self._stop_timer(context)
+        abandon("The window that waited for the takes was closed.")
+
+    def _stop_timer(self, context: Context) -> None:
         """Take the timer away."""
         if self._timer is not None:
             context.window_manager.event_timer_remove(self._timer)
@@ -158,7 +172,7 @@ class RETAKE_OT_new_takes(Generating, bpy.types.Operator):
 
     bl_idname = "retake.new_takes"
     bl_label = "New Takes"
-    bl_options = {"REGISTER", "UNDO"}
+    bl_options = {"UNDO"}  # no redo panel: it would generate again while the window stands still
 
     count: bpy.props.IntProperty(name="Takes", default=3, min=1, max=16)
     seed: bpy.props.IntProperty(
@@ -181,7 +195,7 @@ class RETAKE_OT_update_take(Generating, bpy.types.Operator):
 
     bl_idname = "retake.update_take"
     bl_label = "Update Take"
-    bl_options = {"REGISTER", "UNDO"}
+    bl_options = {"UNDO"}  # no redo panel: it would generate again while the window stands still
 
     range_mode: bpy.props.EnumProperty(items=(TAKE_RANGE, *RANGE_ITEMS), name="Range")
     take: bpy.props.IntProperty(name="Take", min=0, description="Its number; 0 is the shown take")

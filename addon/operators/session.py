@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
+from bpy.app.handlers import persistent
 
-from ...backend.errors import BackendLostError, InputError, RetakeError, error_class
+from ...backend.errors import BackendLostError, CancelledError, InputError, RetakeError, error_class
 from ..core.client import BackendClient, ClientState, Failed, Progress, Result, find_python
 from .orders import Order
 
@@ -82,8 +83,12 @@ def ensure_client() -> BackendClient:
     Raises:
         InputError: There is no interpreter to start it with.
     """
+    python = find_python(preferred_python(), ROOT)
+    if session.client is not None and session.client.python != python:
+        session.client.shutdown()
+        session.client = None
     if session.client is None:
-        session.client = BackendClient(find_python(preferred_python(), ROOT), ROOT)
+        session.client = BackendClient(python, ROOT)
     if session.job is None or not session.job.is_running:
         session.client.poll()  # notices a process that died while nothing was asked of it
     if session.client.state is ClientState.LOST:
@@ -176,6 +181,21 @@ def cancel() -> None:
     """Ask the backend to stop the generation under way."""
     if session.client is not None and session.job is not None and session.job.is_running:
         session.client.cancel(session.job.request)
+
+
+def abandon(sentence: str) -> None:
+    """Give up the generation under way, as nobody waits for it any more."""
+    job = session.job
+    if job is not None and job.is_running:
+        cancel()
+        job.failure = Failed(job.request, CancelledError.code, sentence, "")
+        session.sentence = ""
+
+
+@persistent
+def abandon_at_load(*_: object) -> None:
+    """Handler for when another file is opened."""
+    abandon("Another file was opened while takes were generated.")
 
 
 def close() -> None:

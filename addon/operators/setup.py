@@ -11,7 +11,7 @@ from ...backend.errors import AudioError
 from .. import compat
 from ..core.timing import AudioClock
 from ..scene import audio, state
-from ..scene.built_in_head import add_head, read_head_file
+from ..scene.built_in_head import add_head, free_height, read_head_file
 from ..scene.shot import Shot
 from .common import Context, Outcome, current_shot, refuse, reporting, why_no_head
 
@@ -28,12 +28,23 @@ class RETAKE_OT_add_head(bpy.types.Operator):
         """Only in Object Mode: the armature is edited for a moment."""
         return refuse(cls, "" if context.mode == "OBJECT" else "Switch to Object Mode first")
 
+    def invoke(self, context: Context, event: bpy.types.Event) -> Outcome:
+        """In a window: add it and bring it into view."""
+        outcome = self.execute(context)
+        if outcome == {"FINISHED"} and context.area is not None and context.area.type == "VIEW_3D":
+            region = next(region for region in context.area.regions if region.type == "WINDOW")
+            with context.temp_override(region=region):
+                bpy.ops.view3d.view_selected()
+        return outcome
+
     def execute(self, context: Context) -> Outcome:
         """Add it."""
 
         def work() -> None:
             file = read_head_file()
+            height = free_height(context.scene)
             head = add_head(context.scene, context.view_layer, file)
+            head.parent.location.z += height
             head.data["retake_lip_pairs"] = file.lip_pairs.ravel().tolist()
             state.ensure_record(context.scene, head)
 
@@ -61,7 +72,10 @@ class RETAKE_OT_import_audio(bpy.types.Operator):
         return refuse(cls, why_no_head(context))
 
     def invoke(self, context: Context, event: bpy.types.Event) -> Outcome:
-        """Ask for the file."""
+        """Ask for the file, unless there is no head to direct by it."""
+        outcome = reporting(self, lambda: current_shot(context) and None)
+        if outcome != {"FINISHED"}:
+            return outcome
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
@@ -81,6 +95,7 @@ class RETAKE_OT_import_audio(bpy.types.Operator):
         if compat.has_audio():
             audio.remove_strips(scene, record.uid)
             audio.add_strip(scene, path, frame, record.uid)
+            compat.show_in_sequencer(scene)
         scene.sync_mode, scene.use_audio = "AUDIO_SYNC", True
         record.audio_path, record.audio_frame = str(path), frame
         if may_fit:

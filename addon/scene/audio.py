@@ -45,7 +45,26 @@ def check_recording(path: Path) -> float:
 @lru_cache(maxsize=64)
 def _length(path: Path, size: int, modified_ns: int) -> float:
     """Length in seconds of a file as it is now: size and time of change are in the cache's key."""
-    return _length_by_audaspace(path) if compat.has_audio() else _length_by_header(path)
+    if compat.has_aud():
+        return _length_by_audaspace(path)
+    return _length_by_strip(path) if compat.has_audio() else _length_by_header(path)
+
+
+def _length_by_strip(path: Path) -> float:
+    """Length as a sound strip has it, to a hundredth of a second."""
+    scratch = bpy.data.scenes.new("Retake scratch")
+    try:
+        scratch.render.fps = 120
+        strips = compat.sequencer_strips(scratch, create=True)
+        strip = strips.new_sound(name="length", filepath=str(path), channel=1, frame_start=1)
+        return float(strip.frame_duration) / scratch.render.fps
+    except RuntimeError as error:
+        raise AudioError(f"'{path.name}' cannot be read as audio.", "Choose a sound file, e.g. WAV or FLAC.") from error
+    finally:
+        sounds = [sound for sound in bpy.data.sounds if sound.users == 1 and Path(sound.filepath) == path]
+        bpy.data.scenes.remove(scratch)
+        for sound in sounds:
+            bpy.data.sounds.remove(sound)
 
 
 def _length_by_audaspace(path: Path) -> float:
@@ -81,8 +100,8 @@ def read_samples(path: Path) -> NDArray[np.float32]:
     Raises:
         AudioError: This Blender has no sound.
     """
-    if not compat.has_audio():
-        raise AudioError("This Blender has no sound, so pauses cannot be found.", "Choose another range.")
+    if not compat.has_aud():
+        raise AudioError("This Blender lets Python read no sound, so pauses cannot be found.", "Choose another range.")
     import aud
 
     sound = aud.Sound(str(path)).rechannel(1).resample(ANALYSIS_RATE, 0)

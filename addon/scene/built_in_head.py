@@ -14,6 +14,7 @@ from typing import Any
 
 import bpy
 import numpy as np
+from mathutils import Vector
 from numpy.typing import NDArray
 
 from ...backend.errors import RigError
@@ -130,6 +131,18 @@ def add_head(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer, head: Head
     armature.location = scene.cursor.location
     _select_only(view_layer, mesh_object)
     return mesh_object
+
+
+def free_height(scene: bpy.types.Scene) -> float:
+    """Height above the 3D cursor at which a head is not hidden inside a mesh that stands there, e.g. the usual cube."""
+    place, top = scene.cursor.location, 0.0
+    for obj in scene.objects:
+        if obj.type != "MESH" or obj.data.shape_keys is not None or not obj.visible_get():
+            continue
+        corners = np.array([obj.matrix_world @ Vector(corner) for corner in obj.bound_box])
+        if (corners.min(axis=0) <= place).all() and (corners.max(axis=0) >= place).all():
+            top = max(top, float(corners[:, 2].max() - place.z))
+    return top
 
 
 def _make_mesh(head: HeadFile) -> bpy.types.Object:

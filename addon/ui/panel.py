@@ -3,12 +3,31 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import bpy
 
 from ...backend.protocol import PARTS
-from ..operators.common import library_in, why_no_generation, why_no_head, why_no_takes
-from ..operators.generate import shown_and_stale, why_stale
+from ..operators.common import library_in, why_no_generation, why_no_head, why_no_shape_keys, why_no_takes
+from ..operators.generate import PART_ITEMS, RANGE_ITEMS, shown_and_stale, why_stale
 from ..operators.session import session
+
+
+class RETAKE_PG_wanted(bpy.types.PropertyGroup):
+    """What New Takes will make, as set in the panel."""
+
+    count: bpy.props.IntProperty(name="Takes", default=3, min=1, max=16, description="How many takes to make")
+    range_mode: bpy.props.EnumProperty(items=RANGE_ITEMS, name="Range", description="What stretch to generate")
+    choose_parts: bpy.props.BoolProperty(
+        name="Choose Parts", description="Off: everything, and the head unless it is animated already"
+    )
+    parts: bpy.props.EnumProperty(
+        items=PART_ITEMS,
+        options={"ENUM_FLAG"},
+        name="Parts",
+        default={item[0] for item in PART_ITEMS},
+        description="What is generated; the rest stays as it is",
+    )
 
 
 class RETAKE_PT_main(bpy.types.Panel):
@@ -26,26 +45,55 @@ class RETAKE_PT_main(bpy.types.Panel):
         layout.operator("retake.add_head", icon="USER")
         layout.operator("retake.import_audio", icon="SOUND")
         layout.separator()
-        layout.operator("retake.new_takes", icon="ADD")
-        layout.operator("retake.update_take", icon="FILE_REFRESH")
-        reason = why_no_head(context) or why_no_generation(context) or why_no_takes(context)
-        if reason:
-            layout.label(text=reason, icon="INFO")
-        _draw_progress(layout)
+        _draw_generating(layout, context)
+        running = session.job is not None and session.job.is_running
+        reason = (
+            why_no_head(context) or why_no_shape_keys(context) or why_no_generation(context) or why_no_takes(context)
+        )
+        if reason and not running:
+            _draw_sentence(layout, context, reason, "INFO")
+        _draw_progress(layout, context)
         _draw_takes(layout, context)
 
 
-def _draw_progress(layout: bpy.types.UILayout) -> None:
+def _draw_generating(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """What to generate, and the buttons that do it."""
+    settings = context.window_manager.retake
+    column = layout.column(align=True)
+    row = column.row(align=True)
+    new = row.operator("retake.new_takes", icon="ADD")
+    row.prop(settings, "count", text="")
+    column.prop(settings, "range_mode", text="")
+    column.prop(settings, "choose_parts")
+    if settings.choose_parts:
+        column.grid_flow(columns=2, align=True).prop(settings, "parts")
+        new.parts = settings.parts
+    new.count, new.range_mode = settings.count, settings.range_mode
+    layout.operator("retake.update_take", icon="FILE_REFRESH")
+
+
+def _draw_progress(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """What the backend does, and how to stop it."""
     job = session.job
     if job is not None and job.is_running:
-        news = job.progress
-        text = "Starting" if news is None else f"{news.stage} {news.step} of {news.total}"
-        row = layout.row()
-        row.label(text=text, icon="TIME")
+        news, row = job.progress, layout.row(align=True)
+        if news is None:
+            row.label(text="Starting", icon="TIME")
+        else:
+            left = "" if news.seconds_left is None else f", {news.seconds_left:.0f} s left"
+            row.progress(factor=news.step / max(news.total, 1), text=f"{news.stage.capitalize()}{left}")
         row.operator("retake.cancel", text="", icon="CANCEL")
     elif session.sentence:
-        layout.label(text=session.sentence)
+        _draw_sentence(layout, context, session.sentence, "NONE")
+
+
+def _draw_sentence(layout: bpy.types.UILayout, context: bpy.types.Context, sentence: str, icon: str) -> None:
+    """A sentence in as many lines as the sidebar needs."""
+    characters = max(int(context.region.width / (7.5 * context.preferences.system.ui_scale)) - 4, 16)
+    column = layout.column(align=True)
+    column.scale_y = 0.8
+    for number, line in enumerate(textwrap.wrap(sentence, characters)):
+        column.label(text=line, icon=icon if number == 0 else "BLANK1" if icon != "NONE" else "NONE")
 
 
 def _draw_takes(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
@@ -70,4 +118,4 @@ def _draw_takes(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         row.operator(operator)
 
 
-CLASSES = (RETAKE_PT_main,)
+CLASSES = (RETAKE_PG_wanted, RETAKE_PT_main)
