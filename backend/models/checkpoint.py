@@ -106,12 +106,20 @@ def load_checkpoint(path: Path = DEFAULT_CHECKPOINT, device: str = "cpu") -> Mod
         with safe_open(path, framework="pt", device=device) as file:
             metadata = json.loads(file.metadata()[_METADATA_KEY])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
+        _check_finite(tensors)
         return _build(metadata, tensors, device)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise CheckpointError(
             f"The model file {path} is damaged or not a Retake model ({reason}).", "Copy it anew."
         ) from error
+
+
+def _check_finite(tensors: Mapping[str, Tensor]) -> None:
+    """Refuse what a damaged file holds: with it every take would be NaN."""
+    for key, value in tensors.items():
+        if not torch.isfinite(value).all():
+            raise ValueError(f"{key} holds values that are not finite")
 
 
 def _build(metadata: dict[str, Any], tensors: Mapping[str, Tensor], device: str) -> Models:

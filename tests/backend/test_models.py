@@ -178,12 +178,14 @@ def test_an_unknown_style_lists_those_there_are() -> None:
         small_models().style("angry")
 
 
-@pytest.mark.parametrize("damage", ["cut", "text", "missing", "foreign"])
+@pytest.mark.parametrize("damage", ["cut", "text", "missing", "foreign", "overwritten"])
 def test_a_damaged_checkpoint_is_one_sentence(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "m.safetensors"
     save_checkpoint(path, small_models())
     if damage == "cut":
         path.write_bytes(path.read_bytes()[:-100])
+    elif damage == "overwritten":
+        path.write_bytes(path.read_bytes()[:-400] + b"\xff" * 400)
     elif damage == "text":
         path.write_text("not a model")
     elif damage == "foreign":
