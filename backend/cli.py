@@ -126,6 +126,9 @@ def run(arguments: Sequence[str]) -> int:
         return _refuse(_usage_sentence(error))
     except RetakeError as error:
         return _refuse(str(error))
+    except OSError as error:  # a name too long, a disk that is full, a share that is gone: as a rule a place's fault
+        place = error.filename or "A file or folder"
+        return _refuse(f"{place} cannot be used: {error.strerror or error}. Choose another place.")
     except (typer.Abort, KeyboardInterrupt):
         return 130
     return code if isinstance(code, int) else 0

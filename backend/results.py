@@ -36,9 +36,11 @@ class ResultFiles:
         self._is_folder_ours = False
         self._parts: dict[Path, Path] = {}
         kept = {path.resolve() for path in inputs}
-        for path in paths:
+        targets = list(paths)
+        for path in targets:
             _check_target(path, folder)
             _check_replaced(path, kept)
+        _try_writing(targets, folder)
 
     def __enter__(self) -> ResultFiles:
         return self
@@ -76,7 +78,7 @@ class ResultFiles:
                     audio_seconds=np.array(performance.audio_seconds),
                 )
         except OSError as error:
-            raise OutputError(f"The result {path} cannot be written: {error.strerror}.") from error
+            raise _not_written(path, error) from error
 
     def commit(self) -> None:
         """Move all results to their names, replacing what is there."""
@@ -84,7 +86,7 @@ class ResultFiles:
             try:
                 part.replace(path)
             except OSError as error:
-                raise OutputError(f"The result {path} cannot be written: {error.strerror}.") from error
+                raise _not_written(path, error) from error
         self._parts.clear()
 
 
@@ -105,6 +107,29 @@ def _check_replaced(path: Path, inputs: Set[Path]) -> None:
         raise OutputError(f"{path} is an input; the result would replace it.", "Choose another --out.")
     if path.exists() and not _is_result(path):
         raise OutputError(f"{path} exists and is no result of Retake; it is not replaced.", "Choose another --out.")
+
+
+def _try_writing(paths: Iterable[Path], folder: Path | None) -> None:
+    """Make each result's temporary file, and the folder, and remove them: only this tells that a place takes them."""
+    is_folder_new = folder is not None and not folder.exists()
+    for path in paths:
+        part = _part(path)
+        try:
+            if folder is not None:
+                folder.mkdir(exist_ok=True)
+            was_there = part.exists()
+            part.open("ab").close()
+            if not was_there:
+                part.unlink()
+        except OSError as error:
+            raise _not_written(path, error) from error
+        finally:
+            if folder is not None and is_folder_new and folder.is_dir():
+                folder.rmdir()
+
+
+def _not_written(path: Path, error: OSError) -> OutputError:
+    return OutputError(f"The result {path} cannot be written: {error.strerror or error}.", "Choose another --out.")
 
 
 def _is_result(path: Path) -> bool:

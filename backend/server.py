@@ -70,25 +70,38 @@ class Server:
                 self._sort_in(*read_message(self._stdin))
         except RetakeError as error:
             # After bytes that are no message there is no telling where the next one begins.
-            self._send(error_message(None, error))
-            _end(2)
+            self._end_with(error)
         except (EOFError, OSError):
             _end(0)
+        except Exception as error:  # nobody else reads: without this thread the process would be deaf for ever
+            traceback.print_exc()
+            self._end_with(RetakeError(f"The backend failed: {type(error).__name__}: {error}.", "Its log tells more."))
+
+    def _end_with(self, error: RetakeError) -> NoReturn:
+        """Tell what is wrong with the whole conversation and end the process, whether that can be told or not."""
+        try:
+            self._send(error_message(None, error))
+        finally:
+            _end(2)
 
     def _sort_in(self, message: dict[str, Any], arrays: Arrays) -> None:
-        """Act on a message at once or queue it."""
-        request = message.get("id")
-        if not isinstance(request, int) or isinstance(request, bool):
-            raise ProtocolError("A request has no whole number as its id.")
+        """Act on a message at once or queue it.
+
+        Raises:
+            ProtocolError: It has no id, or cancels what is none.
+        """
+        request = _whole_number(message, "id")
         if message["type"] == "shutdown":
             _end(0)
+        if message["type"] == "cancel":
+            target = _whole_number(message, "target")
+            with self._state:
+                if target in self._pending:
+                    self._cancelled.add(target)
+            return
         with self._state:
-            if message["type"] != "cancel":
-                self._pending.add(request)
-            elif message.get("target") in self._pending:
-                self._cancelled.add(message["target"])
-        if message["type"] != "cancel":
-            self._requests.put((message, arrays))
+            self._pending.add(request)
+        self._requests.put((message, arrays))
 
     def _answer(self, message: dict[str, Any], arrays: Arrays) -> None:
         """Work on one request and send its result or its error."""
@@ -172,6 +185,14 @@ class Server:
                 write_message(self._stdout, message, arrays)
         except OSError:  # the add-on's process is gone
             _end(0)
+
+
+def _whole_number(message: Mapping[str, Any], member: str) -> int:
+    """Member of a message that must be an integer."""
+    value = message.get(member)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ProtocolError(f"A message of the type '{message['type']}' has no whole number as its {member}.")
+    return value
 
 
 def lacking_package(error: ImportError) -> PackageError:

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..errors import AudioError
 from ..models import AudioEncoder
 from ..monitor import Monitor
 from ..protocol import MODEL_FPS
@@ -69,7 +70,7 @@ def extract_features(path: Path | str, encoder: AudioEncoder, monitor: Monitor) 
         The features, with silence before and after.
 
     Raises:
-        AudioError: The recording cannot be read; see `Recording`.
+        AudioError: The recording cannot be read, see `Recording`, or its features are not finite.
         CancelledError: The request was cancelled.
     """
     with monitor.timed("audio"):
@@ -88,7 +89,10 @@ def extract_features(path: Path | str, encoder: AudioEncoder, monitor: Monitor) 
             _encode(encoder, window, margin)
             for window in _overlapping(padded, _BLOCK * FRAMES_PER_MOTION_FRAME, 2 * margin * FRAMES_PER_MOTION_FRAME)
         ]
-        return AudioFeatures(recording.seconds, torch.cat(encoded))
+        frames = torch.cat(encoded)
+        if not torch.isfinite(frames).all():
+            raise AudioError(f"{recording.path.name} cannot be heard: its features are not finite.", "Export it again.")
+        return AudioFeatures(recording.seconds, frames)
 
 
 class FeatureCache:

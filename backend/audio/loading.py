@@ -25,6 +25,7 @@ from .log_mel import SAMPLE_RATE
 Array = NDArray[np.float32]
 
 _BLOCK = 1 << 16  # frames read at once
+_LOUDEST = 1e12  # samples beyond any scale of a recording, whose power float32 does not hold
 _HINT = "Choose a recording such as WAV, FLAC, MP3 or M4A."
 _NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # Windows: no console flashes up
 
@@ -60,7 +61,7 @@ class Recording:
         """Yield the samples at 16 kHz mono in blocks (S,) float32.
 
         Raises:
-            AudioError: The file is damaged, holds no samples, or samples that are not finite.
+            AudioError: The file is damaged, holds no samples, or samples that are not finite or absurdly large.
         """
         read = 0.0
         for block in self._decode(self.path):
@@ -102,7 +103,7 @@ def _soundfile_blocks(path: Path) -> Iterator[_Block]:
             resampler = soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32") if rate != SAMPLE_RATE else None
             read, nothing = 0, np.zeros(0, np.float32)
             for block in file.blocks(_BLOCK, dtype="float32", always_2d=True):
-                _check_finite(block, path, read / rate)
+                _check_samples(block, path, read / rate)
                 mono = block.mean(axis=1, dtype=np.float32)
                 read += len(block)
                 yield _Block(resampler.resample_chunk(mono) if resampler else mono, 0.0)
@@ -123,7 +124,7 @@ def _ffmpeg_blocks(path: Path) -> Iterator[_Block]:
             read = 0
             while data := process.stdout.read(4 * _BLOCK):
                 samples = np.frombuffer(data[: len(data) // 4 * 4], np.float32)
-                _check_finite(samples, path, read / SAMPLE_RATE)
+                _check_samples(samples, path, read / SAMPLE_RATE)
                 read += len(samples)
                 yield _Block(samples, len(samples) / SAMPLE_RATE)
             failed = process.wait() != 0
@@ -150,9 +151,15 @@ def _find_ffmpeg(path: Path) -> str:
         ) from None
 
 
-def _check_finite(samples: Array, path: Path, start: float) -> None:
+def _check_samples(samples: Array, path: Path, start: float) -> None:
     if not np.isfinite(samples).all():
         raise AudioError(
             f"{path.name} holds samples that are not numbers (NaN or infinite) after {start:.2f} s.",
+            "Export it again.",
+        )
+    peak = float(np.abs(samples).max(initial=0.0))
+    if peak > _LOUDEST:
+        raise AudioError(
+            f"{path.name} holds samples of up to {peak:.3g} after {start:.2f} s, where a recording reaches 1.",
             "Export it again.",
         )

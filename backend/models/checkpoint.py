@@ -100,18 +100,26 @@ def load_checkpoint(path: Path = DEFAULT_CHECKPOINT, device: str = "cpu") -> Mod
     Raises:
         CheckpointError: The file is missing, damaged, or not a Retake model.
     """
-    if not path.is_file():
-        raise CheckpointError(f"The model file {path} is missing.", "Reinstall Retake or choose another model.")
     try:
+        if not path.is_file():
+            raise CheckpointError(f"The model file {path} is missing.", "Reinstall Retake or choose another model.")
         with safe_open(path, framework="pt", device=device) as file:
             metadata = json.loads(file.metadata()[_METADATA_KEY])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (not a mapping)
+        _check_finite(tensors)
         return _build(metadata, tensors, device)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise CheckpointError(
             f"The model file {path} is damaged or not a Retake model ({reason}).", "Copy it anew."
         ) from error
+
+
+def _check_finite(tensors: Mapping[str, Tensor]) -> None:
+    """Refuse what a damaged file holds: with it every take would be NaN."""
+    for key, value in tensors.items():
+        if not torch.isfinite(value).all():
+            raise ValueError(f"{key} holds values that are not finite")
 
 
 def _build(metadata: dict[str, Any], tensors: Mapping[str, Tensor], device: str) -> Models:
@@ -123,6 +131,7 @@ def _build(metadata: dict[str, Any], tensors: Mapping[str, Tensor], device: str)
     for name, network in {"encoder": encoder, "face": face, "head": head}.items():
         _fill(network, name, tensors)
         network.to(device).eval().requires_grad_(False)
+    _check_statistics(metadata, tensors, face.config.motion_dim + head.config.motion_dim, face.config.style_dim)
     return Models(
         encoder,
         face,
@@ -133,6 +142,20 @@ def _build(metadata: dict[str, Any], tensors: Mapping[str, Tensor], device: str)
         tensors["style_vectors"],
         metadata,
     )
+
+
+def _check_statistics(metadata: Mapping[str, Any], tensors: Mapping[str, Tensor], channels: int, style: int) -> None:
+    """Refuse statistics and styles that do not fit the networks."""
+    shapes: dict[str, tuple[int, ...]] = {"motion_mean": (channels,), "motion_sd": (channels,)}
+    shapes["style_vectors"] = (len(metadata["style_names"]), style)
+    for key, shape in shapes.items():
+        if tuple(tensors[key].shape) != shape:
+            raise ValueError(f"{key} has shape {tuple(tensors[key].shape)} where {shape} is needed")
+    sd = np.asarray(metadata.get("channel_sd", []), np.float64)
+    if sd.shape != (channels,) or not np.isfinite(sd).all():
+        raise ValueError(f"channel_sd is not {channels} numbers")
+    if not metadata["style_names"] or not (tensors["motion_sd"] > 0).all():
+        raise ValueError("there is no style, or a deviation is not above 0")
 
 
 def _fill(network: nn.Module, name: str, tensors: Mapping[str, Tensor]) -> None:

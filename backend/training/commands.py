@@ -66,12 +66,13 @@ def train(
 
     from ..models import DEFAULT_CHECKPOINT
     from .recipe import STAGES, Recipe, run_recipe
-    from .speech_folder import read_speech_folder
+    from .speech_folder import check_seed, read_speech_folder
 
     chosen = tuple(stage or STAGES)
     for name in chosen:
         if name not in STAGES:
             raise OptionsError(f"There is no stage {name!r}.", f"Choose one of {', '.join(STAGES)}.")
+    check_seed(seed)
     for folder in (speech, judge, *([corpus] if corpus else [])):
         read_speech_folder(folder)
     if out:

@@ -7,8 +7,10 @@ The folder it makes has the layout that `speech_folder` reads: FLAC files, 16 kH
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -18,6 +20,7 @@ from tqdm import tqdm
 from ..audio.log_mel import SAMPLE_RATE
 from ..errors import InputError, OptionsError
 from ..outputs import make_folder, writing
+from .speech_folder import check_seed, read_lines, unreadable_line
 from .synthesizers import Utterance, Voice, installed_voices, synthesize
 
 SENTENCES = Path(__file__).with_name("sentences.txt")
@@ -52,21 +55,22 @@ def make_corpus(out: Path, hours: float, seed: int = 0, text: Path = SENTENCES) 
         Number of recordings in the folder.
 
     Raises:
-        OptionsError: No synthesizer is installed, or `hours` is not positive.
-        InputError: The text cannot be read.
+        OptionsError: No synthesizer is installed, `hours` is not positive and finite, or the seed is negative.
+        InputError: The text, or the index of an earlier run, cannot be read.
         OutputError: The folder cannot be made or written.
     """
     voices = installed_voices()
     if not voices:
         raise OptionsError("No speech synthesizer was found.", "Install flite, festival with voices, or espeak-ng.")
-    if not hours > 0:
+    if not 0 < hours < math.inf:
         raise OptionsError(f"The corpus cannot have {hours} hours.", "Give a positive number.")
+    check_seed(seed)
     sentences = read_sentences(text)
     make_folder(out)
     index = out / "phones.jsonl"
-    rows = [json.loads(line) for line in index.read_text().splitlines()] if index.exists() else []
+    rows = _rows_made(index) if index.exists() else []
     made = sum(row["seconds"] for row in rows)
-    last = max((int(Path(row["file"]).stem.rsplit("_", 1)[1]) for row in rows), default=-1)
+    last = max((_number_of(row) for row in rows), default=-1)
     bar = tqdm(total=round(hours * 3600), initial=min(round(made), round(hours * 3600)), unit="s")
     with writing(index), index.open("a", encoding="utf-8") as file, bar:
         for number, voice, sentence, utterance in _utterances(voices, sentences, seed, last + 1):
@@ -79,6 +83,24 @@ def make_corpus(out: Path, hours: float, seed: int = 0, text: Path = SENTENCES) 
             if made >= hours * 3600:
                 break
     return len(rows)
+
+
+def _rows_made(index: Path) -> list[dict[str, Any]]:
+    """Read what an earlier run wrote."""
+    rows = []
+    for number, line in enumerate(read_lines(index), 1):
+        try:
+            row = json.loads(line)
+            rows.append({**row, "seconds": float(row["seconds"])})
+            _number_of(row)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise unreadable_line(index, number, error) from error
+    return rows
+
+
+def _number_of(row: Mapping[str, Any]) -> int:
+    """Number of the utterance, out of its file's name."""
+    return int(Path(row["file"]).stem.rsplit("_", 1)[1])
 
 
 def _utterances(

@@ -102,18 +102,26 @@ def train_denoiser(
     batches = Batches(data, training, keyframes, config.seed)
 
     def step_losses(model: nn.Module, step: int, device: torch.device) -> Mapping[str, Tensor]:
-        batch = batches.draw(step, device)
-        predicted = model(batch.sample, batch.timesteps, batch.audio, batch.style, batch.mask)
-        frames = torch.ones(predicted.shape[:2], dtype=torch.bool, device=device)
-        simple = simple_loss(batch.target, predicted, frames)
-        velocity = velocity_loss(batch.target, predicted, frames)
-        given = keyframe_loss(batch.target, predicted, batch.mask)
-        total = simple + training.weights.velocity * velocity + training.weights.keyframes * given
-        return {"total": total, "simple": simple, "velocity": velocity, "keyframes": given}
+        return denoising_losses(model, batches.draw(step, device), training.weights)
 
     trained = train(network, step_losses, config, folder, evaluate)
     assert isinstance(trained, StyledDenoiser)
     return trained
+
+
+def denoising_losses(model: nn.Module, batch: Batch, weights: LossWeights) -> dict[str, Tensor]:
+    """Lines 9 and 10 of Algorithm 1: predict x0 and weigh its errors, Eq. 3 and 4.
+
+    Returns:
+        Scalars: `total`, and the terms `simple`, `velocity` and `keyframes` before they are weighed.
+    """
+    predicted = model(batch.sample, batch.timesteps, batch.audio, batch.style, batch.mask)
+    frames = torch.ones(predicted.shape[:2], dtype=torch.bool, device=predicted.device)
+    simple = simple_loss(batch.target, predicted, frames)
+    velocity = velocity_loss(batch.target, predicted, frames)
+    given = keyframe_loss(batch.target, predicted, batch.mask)
+    total = simple + weights.velocity * velocity + weights.keyframes * given
+    return {"total": total, "simple": simple, "velocity": velocity, "keyframes": given}
 
 
 def draw_timesteps(count: int, generator: np.random.Generator) -> NDArray[np.int64]:

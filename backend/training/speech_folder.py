@@ -7,6 +7,7 @@ Needed a line: `file`, `seconds`, `phones` as [[start_s, end_s, ARPAbet], ...]. 
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
 from ..audio.log_mel import SAMPLE_RATE
-from ..errors import AudioError, InputError
+from ..errors import AudioError, InputError, OptionsError
 from .speech import Phone, read_phones
 
 
@@ -37,22 +38,53 @@ def read_speech_folder(folder: Path) -> list[Clip]:
     """Read the index of a folder.
 
     Raises:
-        InputError: There is no index, or a line of it cannot be read; the message says which.
+        InputError: There is no index, it is empty, or a line of it cannot be read; the message says which.
     """
     index = folder / "phones.jsonl"
     if not index.is_file():
         raise InputError(f"{folder} has no phones.jsonl.", "Give a folder of recordings with phone times.")
     clips = []
-    for number, line in enumerate(index.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(read_lines(index), 1):
         try:
             row = json.loads(line)
             seconds = float(row["seconds"])
+            if not 0.0 < seconds < math.inf:
+                raise ValueError(f"{seconds} seconds")
             speaker = str(row.get("speaker") or _speaker_of(str(row["file"])))
             phones = read_phones(row["phones"], seconds)
             clips.append(Clip(folder / row["file"], speaker, str(row.get("set", folder.name)), seconds, phones))
         except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"Line {number} of {index} cannot be read ({error}).", "Mend or remove it.") from error
+            raise unreadable_line(index, number, error) from error
+    if not clips:
+        raise InputError(f"{index} names no recordings.", "Give a folder of recordings with phone times.")
     return clips
+
+
+def read_lines(index: Path) -> list[str]:
+    """Lines of an index.
+
+    Raises:
+        InputError: It is no text, or cannot be read.
+    """
+    try:
+        return index.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{index} cannot be read ({error}).", "Mend or remove it.") from error
+
+
+def unreadable_line(index: Path, number: int, error: Exception) -> InputError:
+    """Error that names a line of an index, counted from 1, and what is wrong with it."""
+    return InputError(f"Line {number} of {index} cannot be read ({error}).", "Mend or remove it.")
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed that numpy's generators do not take.
+
+    Raises:
+        OptionsError: It is negative.
+    """
+    if seed < 0:
+        raise OptionsError(f"The seed {seed} is negative.", "Give 0 or more.")
 
 
 def _speaker_of(file: str) -> str:

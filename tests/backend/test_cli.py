@@ -24,6 +24,9 @@ KEYS = {
 }
 
 
+SPEECH_ROW = '{"file": "a_1.flac", "seconds": 1.0, "phones": []}\n'
+
+
 @pytest.fixture
 def keys(tmp_path: Path) -> Path:
     path = tmp_path / "keys.json"
@@ -277,7 +280,7 @@ def test_places_that_cannot_be_written_are_one_sentence(
     file, speech = tmp_path / "file", tmp_path / "speech"
     file.touch()
     speech.mkdir()
-    (speech / "phones.jsonl").touch()
+    (speech / "phones.jsonl").write_text(SPEECH_ROW)
     train = ["train", "--speech", str(speech), "--judge", str(speech)]
     for arguments in (
         ["corpus", "--out", str(file)],
@@ -295,3 +298,64 @@ def test_places_that_cannot_be_written_are_one_sentence(
         assert (stdout, stderr.count("\n")) == ("", 1)
         assert str(tmp_path) in stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "speech"]
+
+
+def test_damaged_folders_and_impossible_numbers_are_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from retake.backend.training import corpus
+    from retake.backend.training.synthesizers import Voice
+
+    monkeypatch.setattr(corpus, "installed_voices", lambda: [Voice("flite", "slt", 1.0)])
+    indices = {
+        "good": SPEECH_ROW,
+        "empty": "",
+        "cut": SPEECH_ROW + SPEECH_ROW[:20],
+        "unnumbered": SPEECH_ROW.replace("a_1", "a"),
+        "endless": SPEECH_ROW.replace("1.0", "NaN"),
+    }
+    folders = {name: tmp_path / name for name in indices}
+    for name, folder in folders.items():
+        folder.mkdir()
+        (folder / "phones.jsonl").write_text(indices[name])
+    text, run = tmp_path / "text", str(tmp_path / "run")
+    text.mkdir()
+    (text / "phones.jsonl").write_bytes(b"\xff\xfe")
+    good, new = str(folders["good"]), str(tmp_path / "new")
+    for arguments, named in (
+        (["train", "--speech", good, "--judge", good, "--run", run, "--seed", "-1"], "-1"),
+        (["train", "--speech", str(folders["empty"]), "--judge", good, "--run", run], "empty"),
+        (["train", "--speech", good, "--judge", str(folders["endless"]), "--run", run], "Line 1"),
+        (["evaluate", "speech", str(folders["empty"])], "empty"),
+        (["evaluate", "speech", str(text)], "phones.jsonl"),
+        (["corpus", "--out", new, "--hours", "inf"], "inf"),
+        (["corpus", "--out", new, "--hours", "nan"], "nan"),
+        (["corpus", "--out", new, "--seed", "-1"], "-1"),
+        (["corpus", "--out", str(folders["cut"])], "Line 2"),
+        (["corpus", "--out", str(folders["unnumbered"])], "Line 1"),
+        (["corpus", "--out", str(text)], "phones.jsonl"),
+    ):
+        assert cli.run(arguments) == 2, arguments
+        stdout, stderr = capsys.readouterr()
+        assert (stdout, stderr.count("\n")) == ("", 1)
+        assert named in stderr
+    assert not {"run", "new"} & {path.name for path in tmp_path.iterdir()}
+
+
+def test_names_too_long_are_one_sentence(recording: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    endless = str(tmp_path / ("x" * 300))
+    for arguments in (
+        ["generate", str(recording), "--out", endless],
+        ["generate", str(recording), str(recording), "--out", endless],
+        ["generate", endless, "--out", str(tmp_path / "r.npz")],
+        ["generate", str(recording), "--keys", endless, "--out", str(tmp_path / "r.npz")],
+        ["generate", str(recording), "--model", endless, "--out", str(tmp_path / "r.npz")],
+        ["describe", "--model", endless],
+        ["corpus", "--out", endless],
+        ["evaluate", "speech", endless],
+        ["evaluate", "speech", str(tmp_path), "--json", endless],
+    ):
+        assert cli.run(arguments) == 2, arguments
+        stdout, stderr = capsys.readouterr()
+        assert (stdout, stderr.count("\n")) == ("", 1)
+    assert list(tmp_path.iterdir()) == []

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 import torch
@@ -178,12 +179,14 @@ def test_an_unknown_style_lists_those_there_are() -> None:
         small_models().style("angry")
 
 
-@pytest.mark.parametrize("damage", ["cut", "text", "missing", "foreign"])
+@pytest.mark.parametrize("damage", ["cut", "text", "missing", "foreign", "overwritten"])
 def test_a_damaged_checkpoint_is_one_sentence(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "m.safetensors"
     save_checkpoint(path, small_models())
     if damage == "cut":
         path.write_bytes(path.read_bytes()[:-100])
+    elif damage == "overwritten":
+        path.write_bytes(path.read_bytes()[:-400] + b"\xff" * 400)
     elif damage == "text":
         path.write_text("not a model")
     elif damage == "foreign":
@@ -196,6 +199,26 @@ def test_a_damaged_checkpoint_is_one_sentence(tmp_path: Path, damage: str) -> No
         load_checkpoint(path)
     assert "\n" not in str(caught.value)
     assert "m.safetensors" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"motion_mean": torch.zeros(7)}, "motion_mean"),
+        ({"motion_sd": torch.ones(9)}, "motion_sd"),
+        ({"motion_sd": torch.zeros(8)}, "deviation"),
+        ({"style_vectors": torch.eye(1, 4)}, "style_vectors"),
+        ({"style_names": (), "style_vectors": torch.eye(0, 4)}, "style"),
+        ({"metadata": {}}, "channel_sd"),
+        ({"metadata": {"channel_sd": [0.5] * 7}}, "channel_sd"),
+    ],
+)
+def test_statistics_that_do_not_fit_the_networks_are_one_sentence(
+    tmp_path: Path, change: dict[str, Any], named: str
+) -> None:
+    save_checkpoint(tmp_path / "m.safetensors", replace(small_models(), **change))
+    with pytest.raises(CheckpointError, match=rf"m\.safetensors.*{named}"):
+        load_checkpoint(tmp_path / "m.safetensors")
 
 
 def test_phone_names() -> None:

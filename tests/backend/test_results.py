@@ -94,3 +94,25 @@ def test_impossible_targets_are_found_before_any_work(tmp_path: Path) -> None:
     ]:
         with pytest.raises(OutputError):
             ResultFiles(paths, folder)
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="Linux has a folder that nobody can write to")
+def test_places_that_take_no_file_are_found_before_any_work() -> None:
+    for paths, folder in [
+        ([Path("/proc/x.npz")], None),
+        ([Path("/proc/new/a.npz")], Path("/proc/new")),
+        ([Path("/proc/self/a.npz")], Path("/proc/self")),
+    ]:
+        with pytest.raises(OutputError, match=rf"{paths[0]} cannot be written.*--out"):
+            ResultFiles(paths, folder)
+
+
+def test_trying_leaves_nothing(tmp_path: Path) -> None:
+    folder, earlier = tmp_path / "new", tmp_path / "r.npz.part"
+    earlier.write_bytes(b"mine")
+    ResultFiles([folder / "a.npz", folder / "b.npz"], folder)
+    ResultFiles([tmp_path / "r.npz"])
+    with pytest.raises(OutputError, match="cannot be written"):
+        ResultFiles([folder / "a.npz", folder / ("b" * 252)], folder)
+    assert list(tmp_path.iterdir()) == [earlier]
+    assert earlier.read_bytes() == b"mine"

@@ -309,6 +309,35 @@ def test_garbage_on_the_pipe_is_one_sentence(own_backend: Backend, garbage: byte
     assert b"Traceback" not in own_backend.log
 
 
+@pytest.mark.parametrize("target", [[1], {}, None, True])
+@pytest.mark.parametrize("kind", ["cancel", "describe"])
+def test_what_is_no_number_is_one_sentence(own_backend: Backend, kind: str, target: object) -> None:
+    own_backend.send({"type": kind, "id": 1 if kind == "cancel" else target, "target": target})
+    answer, _ = own_backend.receive()
+    assert (answer["code"], answer["id"]) == ("protocol", None)
+    assert own_backend.process.wait(5) == 2
+    own_backend._drain.join(5)
+    assert b"Traceback" not in own_backend.log
+
+
+def test_no_failure_of_the_reader_leaves_the_process_alive(checkpoint: Path) -> None:
+    code = textwrap.dedent(f"""
+        from pathlib import Path
+        from backend.pipes import claim_pipes
+        pipes = claim_pipes()
+        class Broken:
+            def read(self, count):
+                raise RuntimeError("broken")
+        from backend.server import Server
+        Server(Broken(), pipes[1], Path({str(checkpoint)!r})).run()
+    """)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, input=b"", capture_output=True, env=backend_environment(), timeout=60)
+    assert done.returncode == 2
+    assert b"RuntimeError: broken" in done.stdout
+    assert b"Traceback" in done.stderr
+
+
 def test_prints_cannot_break_the_protocol(checkpoint: Path) -> None:
     code = textwrap.dedent(f"""
         import os, subprocess, sys

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import copy
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 from retake.backend.audio import features
 from retake.backend.audio.features import PADDING, FeatureCache, count_frames, extract_features
 from retake.backend.audio.log_mel import normalised_log_mel, silent_log_mel
-from retake.backend.errors import CancelledError
+from retake.backend.errors import AudioError, CancelledError
 from retake.backend.monitor import Monitor
 
 from ..conftest import speech_like
@@ -43,6 +44,21 @@ def test_any_length(encoder: Any, tmp_path: Path, samples: int) -> None:
     extracted = extract_features(path, encoder, Monitor())
     assert len(extracted.frames) == 2 * PADDING + count_frames(samples / 44100)
     assert torch.isfinite(extracted.frames).all()
+
+
+@pytest.mark.filterwarnings("error")
+def test_very_loud_samples_are_heard(encoder: Any, tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, speech_like(1.0) * np.float32(1e12), 16000, subtype="FLOAT")
+    assert torch.isfinite(extract_features(path, encoder, Monitor()).frames).all()
+
+
+def test_features_that_are_not_finite_are_one_sentence(encoder: Any, recording: Path) -> None:
+    deaf = copy.deepcopy(encoder)
+    for parameter in deaf.parameters():
+        parameter.fill_(float("nan"))
+    with pytest.raises(AudioError, match=r"five\.wav.*not finite"):
+        extract_features(recording, deaf, Monitor())
 
 
 def test_blocks_equal_the_whole(encoder: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -155,3 +155,12 @@ class TestBadInput:
         command = [FFMPEG, "-v", "error", "-f", "lavfi", "-i", "color=red:s=16x16:d=0.2", str(tmp_path / "v.mp4")]
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
         self.refusal(tmp_path / "v.mp4")
+
+
+def test_samples_too_large_for_float32_are_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, tone(0.5, 16000) * np.float32(1e9), 16000, subtype="FLOAT")
+    assert np.isfinite(read(path)[0]).all()
+    soundfile.write(path, np.repeat(tone(0.5, 16000)[:, None], 2, 1) * np.float32(1e38), 16000, subtype="FLOAT")
+    with pytest.raises(AudioError, match=r"a\.wav holds samples of up to 5e\+37"):
+        read(path)
