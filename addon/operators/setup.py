@@ -44,7 +44,8 @@ class RETAKE_OT_add_head(bpy.types.Operator):
             file = read_head_file()
             height = free_height(context.scene)
             head = add_head(context.scene, context.view_layer, file)
-            head.parent.location.z += height
+            if height:
+                head.parent.location.z += height - float(file.template[:, 1].min())
             head.data["retake_lip_pairs"] = file.lip_pairs.ravel().tolist()
             state.ensure_record(context.scene, head)
 

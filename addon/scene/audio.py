@@ -57,7 +57,10 @@ def _length_by_strip(path: Path) -> float:
         scratch.render.fps = 120
         strips = compat.sequencer_strips(scratch, create=True)
         strip = strips.new_sound(name="length", filepath=str(path), channel=1, frame_start=1)
-        return float(strip.frame_duration) / scratch.render.fps
+        if strip.sound.channels == "INVALID":
+            raise RuntimeError("no sound in it")
+        first, last = compat.strip_edges(strip)
+        return (last - first) / scratch.render.fps
     except RuntimeError as error:
         raise AudioError(f"'{path.name}' cannot be read as audio.", "Choose a sound file, e.g. WAV or FLAC.") from error
     finally:

@@ -46,14 +46,17 @@ class RETAKE_PT_main(bpy.types.Panel):
         layout.operator("retake.import_audio", icon="SOUND")
         layout.separator()
         _draw_generating(layout, context)
-        running = session.job is not None and session.job.is_running
-        reason = (
-            why_no_head(context) or why_no_shape_keys(context) or why_no_generation(context) or why_no_takes(context)
-        )
-        if reason and not running:
-            _draw_sentence(layout, context, reason, "INFO")
-        _draw_progress(layout, context)
         _draw_takes(layout, context)
+        _draw_state(layout, context)
+
+
+def _draw_state(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """What goes on and what is missing; below all buttons, which must not move under the pointer when it changes."""
+    reasons = (why(context) for why in (why_no_head, why_no_shape_keys, why_no_generation, why_no_takes))
+    reason = next(filter(None, reasons), "")
+    if reason and not (session.job is not None and session.job.is_running):
+        _draw_sentence(layout, context, reason, "INFO")
+    _draw_progress(layout, context)
 
 
 def _draw_generating(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

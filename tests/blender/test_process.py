@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import bpy
@@ -215,3 +216,14 @@ def test_blender_ends_by_itself_and_torch_was_never_imported(registered: None, s
 
 def test_the_interpreter_is_the_one_the_tests_name(registered: None) -> None:
     assert find_python("", ROOT) == Path(os.environ["RETAKE_BACKEND_PYTHON"])
+
+
+def test_opening_another_file_ends_the_wait(stage: Stage, make_stage: Callable[..., Stage]) -> None:
+    slow(stage)
+    poll()
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    assert not session.job.is_running
+    assert session.job.failure.sentence == "Another file was opened while takes were generated."
+    again = make_stage()
+    again.generate(count=1)
+    assert len(again.generated("jawOpen"))

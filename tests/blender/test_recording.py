@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pytest
 
 from retake.addon import compat
 from retake.addon.operators.session import session
-from retake.addon.scene.audio import find_strip
+from retake.addon.scene.audio import check_recording, find_strip
+from retake.backend.errors import AudioError
 
 from .helpers import Stage, error_of, write_speech
 
@@ -161,3 +163,29 @@ def test_another_recording_takes_the_place_of_a_strip_that_was_cut(stage: Stage,
     write_speech(tmp_path / "other.wav", seconds=1.0)
     bpy.ops.retake.import_audio(filepath=str(tmp_path / "other.wav"), frame=1)
     assert [Path(strip.sound.filepath).name for strip in compat.all_strips(stage.scene)] == ["other.wav"]
+
+
+@needs_audio
+def test_without_pythons_sound_module_a_strip_tells_the_length(
+    stage: Stage, speech: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Debian's Blender 4.3 plays sound, but has no module `aud`."""
+    monkeypatch.setitem(sys.modules, "aud", None)  # so that importing it fails, as it does there
+    before = (len(bpy.data.scenes), len(bpy.data.sounds))
+    other = tmp_path / "other.wav"
+    write_speech(other, seconds=1.5)
+    assert check_recording(other) == pytest.approx(1.5, abs=0.01)
+    (tmp_path / "text.wav").write_text("no sound", encoding="utf-8")
+    with pytest.raises(AudioError):
+        check_recording(tmp_path / "text.wav")
+    assert (len(bpy.data.scenes), len(bpy.data.sounds)) == before
+    stage.generate(count=1)
+    assert "lets Python read no sound" in error_of(bpy.ops.retake.new_takes, count=1, range_mode="PHRASE")
+
+
+def test_a_cube_in_the_way_does_not_hide_the_head(empty_scene: bpy.types.Scene) -> None:
+    bpy.ops.mesh.primitive_cube_add(size=2.0)
+    bpy.ops.retake.add_head()
+    head = bpy.context.object
+    bpy.context.view_layer.update()
+    assert min((head.matrix_world @ vertex.co).z for vertex in head.data.vertices) == pytest.approx(1.0, abs=1e-3)
