@@ -155,7 +155,7 @@ def test_what_another_record_baked_is_no_correction(stage: Stage, switch: Callab
     bpy.ops.retake.bake_take()
     names = shared_names(stage, switch)
     bpy.ops.retake.show_take(take=2)
-    assert "is baked" in session.sentence
+    assert "baked: 97 keys" in session.sentence
     bpy.ops.retake.show_original()
     assert all(len(stage.table(name)) == 97 for name in names)
 
