@@ -59,16 +59,16 @@ def make_corpus(out: Path, hours: float, seed: int = 0, text: Path = SENTENCES) 
         InputError: The text, or the index of an earlier run, cannot be read.
         OutputError: The folder cannot be made or written.
     """
-    voices = installed_voices()
-    if not voices:
-        raise OptionsError("No speech synthesizer was found.", "Install flite, festival with voices, or espeak-ng.")
     if not 0 < hours < math.inf:
         raise OptionsError(f"The corpus cannot have {hours} hours.", "Give a positive number.")
     check_seed(seed)
     sentences = read_sentences(text)
-    make_folder(out)
     index = out / "phones.jsonl"
     rows = _rows_made(index) if index.exists() else []
+    voices = installed_voices()
+    if not voices:
+        raise OptionsError("No speech synthesizer was found.", "Install flite, festival with voices, or espeak-ng.")
+    make_folder(out)
     made = sum(row["seconds"] for row in rows)
     last = max((_number_of(row) for row in rows), default=-1)
     bar = tqdm(total=round(hours * 3600), initial=min(round(made), round(hours * 3600)), unit="s")

@@ -273,40 +273,6 @@ def test_evaluate_alone_shows_its_help_whole(capsys: pytest.CaptureFixture[str])
 def test_places_that_cannot_be_written_are_one_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from retake.backend.training import corpus
-    from retake.backend.training.synthesizers import Voice
-
-    monkeypatch.setattr(corpus, "installed_voices", lambda: [Voice("flite", "slt", 1.0)])
-    file, speech = tmp_path / "file", tmp_path / "speech"
-    file.touch()
-    speech.mkdir()
-    (speech / "phones.jsonl").write_text(SPEECH_ROW)
-    train = ["train", "--speech", str(speech), "--judge", str(speech)]
-    for arguments in (
-        ["corpus", "--out", str(file)],
-        ["corpus", "--out", str(file / "below")],
-        ["corpus", "--out", str(tmp_path / "new"), "--text", str(tmp_path / "nowhere.txt")],
-        [*train, "--run", str(file / "below")],
-        [*train, "--run", str(tmp_path / "new"), "--out", str(tmp_path / "nowhere" / "m.safetensors")],
-        ["train", "--speech", str(tmp_path / "nowhere"), "--judge", str(speech), "--run", str(tmp_path / "new")],
-        ["evaluate", "speech", str(speech), "--json", str(tmp_path / "nowhere" / "figures.json")],
-        ["evaluate", "speech", str(speech), "--json", str(tmp_path)],
-        ["evaluate", "speech", str(tmp_path / "nowhere")],
-    ):
-        assert cli.run(arguments) == 2
-        stdout, stderr = capsys.readouterr()
-        assert (stdout, stderr.count("\n")) == ("", 1)
-        assert str(tmp_path) in stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "speech"]
-
-
-def test_damaged_folders_and_impossible_numbers_are_one_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from retake.backend.training import corpus
-    from retake.backend.training.synthesizers import Voice
-
-    monkeypatch.setattr(corpus, "installed_voices", lambda: [Voice("flite", "slt", 1.0)])
     indices = {
         "good": SPEECH_ROW,
         "empty": "",
