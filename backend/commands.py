@@ -51,7 +51,7 @@ def generate_files(generation: Generation) -> None:
         session = Session(generation.model) if generation.model else Session()
         session.models.style(generation.options.style)
         for path in generation.audio:
-            check_inside(given, session.features.get(path, Monitor()).seconds, path.name)
+            check_inside(given, session.hear(path).seconds, path.name)
         for path, target in zip(generation.audio, targets, strict=True):
             files.write(target, _perform(session, path, given, generation.options), generation.options.seeds)
         files.commit()
@@ -59,7 +59,7 @@ def generate_files(generation: Generation) -> None:
 
 def _perform(session: Session, path: Path, given: GivenValues, options: PerformanceOptions) -> Performance:
     """Perform the frames 0 to N - 1 of one recording, with a progress bar where stderr is a terminal."""
-    last = (count_frames(session.features.get(path, Monitor()).seconds) - 1) / MODEL_FPS
+    last = (count_frames(session.hear(path).seconds) - 1) / MODEL_FPS
     with tqdm(desc=path.name, disable=None, leave=False) as bar:
 
         def report(stage: str, step: int, total: int, seconds_left: float | None) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ class _Stage:
 class Monitor:
     """Counts the work of one request, reports it, and stops it when it is cancelled.
 
-    `seconds` collects the time of each stage.
+    `seconds` collects the time of each stage. Any thread may count steps.
     """
 
     def __init__(self, report: Report | None = None, is_cancelled: Callable[[], bool] | None = None) -> None:
@@ -36,6 +37,7 @@ class Monitor:
         self._stages: dict[str, _Stage] = {}
         self._started = time.perf_counter()
         self._last_report = 0.0
+        self._counting = threading.Lock()
 
     def check(self) -> None:
         """Raise CancelledError if the request was cancelled."""
@@ -60,13 +62,14 @@ class Monitor:
     def advance(self, stage: str, steps: int = 1) -> None:
         """Count steps done, report them, and raise CancelledError if the request was cancelled."""
         self.check()
-        counted = self._stages[stage]
-        counted.done = min(counted.done + steps, counted.total)
-        now = time.perf_counter()
-        if self._report is None or (counted.done < counted.total and now - self._last_report < _REPORT_INTERVAL):
-            return
-        self._last_report = now
-        self._report(stage, counted.done, counted.total, self._seconds_left(now))
+        with self._counting:
+            counted = self._stages[stage]
+            counted.done = min(counted.done + steps, counted.total)
+            now = time.perf_counter()
+            if self._report is None or (counted.done < counted.total and now - self._last_report < _REPORT_INTERVAL):
+                return
+            self._last_report = now
+            self._report(stage, counted.done, counted.total, self._seconds_left(now))
 
     def _seconds_left(self, now: float) -> float | None:
         done = sum(stage.done * stage.cost for stage in self._stages.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ from .protocol import CHANNEL_NAMES, MODEL_FPS
 from .rigs import RigCache
 
 DEVICES = ("cpu",)  # the default model is made for it; bit-for-bit repeatability is promised there
-_MAX_THREADS = 4  # the networks are small: more threads only wait for each other, and Blender wants some
 
 
 class Session:
@@ -34,7 +34,6 @@ class Session:
             CheckpointError: The file is missing, damaged or not a Retake model.
         """
         torch.use_deterministic_algorithms(True)
-        torch.set_num_threads(min(torch.get_num_threads(), _MAX_THREADS))
         self.checkpoint = checkpoint
         self.models: Models = load_checkpoint(checkpoint)
         self.rigs = RigCache()
@@ -67,7 +66,16 @@ class Session:
         options.check()
         self.models.style(options.style)
         monitor = monitor or Monitor()
-        return self._perform(self.features.get(audio, monitor), given, options, monitor)
+        return self._perform(self.hear(audio, monitor), given, options, monitor)
+
+    def hear(self, audio: Path | str, monitor: Monitor | None = None) -> AudioFeatures:
+        """Features of a recording; those heard last are kept, see `FeatureCache`.
+
+        Raises:
+            AudioError: The recording cannot be read.
+            CancelledError: The request was cancelled.
+        """
+        return self._perform.workers.run(partial(self.features.get, audio, monitor or Monitor()))
 
     def warm_up(self) -> None:
         """Do once what makes a process's first request slow: lazy imports, the networks' first call."""
@@ -88,7 +96,7 @@ class Session:
             ),
             "styles": list(self.models.style_names),
             "devices": list(DEVICES),
-            "threads": torch.get_num_threads(),
+            "threads": self._perform.workers.count,
             "fps": MODEL_FPS,
             "channel_names": list(CHANNEL_NAMES),
             "channel_sd": [float(sd) for sd in self.models.channel_sd],

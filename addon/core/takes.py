@@ -180,6 +180,8 @@ class OriginalCurve:
             standing: Frames of the keys of the animator that stand now.
             tolerance: Frames within which two keys are one.
         """
+        if not len(gone) and "replaced" not in self.arrays:
+            return self
         replaced = (self.replaced | _near(self.frames, gone, tolerance)) & ~_near(self.frames, standing, tolerance)
         if np.array_equal(replaced, self.replaced):
             return self

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .key_table import AUTOMATIC, FREE, SAME_FRAME, Table, at_frame, generated_keys, sorted_unique
+from .key_table import AUTOMATIC, FREE, SAME_FRAME, Table, at_frame, copied, generated_keys, put, sorted_unique
 from .splice import Curve, cut
 
 FloatArray = NDArray[np.float64]
@@ -115,7 +115,7 @@ def _refreshed(base: Table, removed: BoolArray, window: Window, frozen: list[Fro
     places = np.flatnonzero(inside)
     if len(places) != between.sum() or np.abs(base["co"][places, 0] - window.frames[between]).max(initial=0.0) > 1e-4:
         return None
-    base[places] = generated_keys(base["co"][places, 0], window.values[between])
+    put(base, places, generated_keys(base["co"][places, 0], window.values[between]))
     return _edit_of(base, [left, right], frozen)
 
 
@@ -207,7 +207,7 @@ def freeze(table: Table, index: int, side: str) -> Frozen:
 
 def _give_back(old: Table, frozen: Sequence[Frozen], windows: Sequence[Window]) -> tuple[Table, list[Frozen]]:
     """Thaw the frozen handles of keys that lie well inside a window; the others stay frozen."""
-    base, kept = old.copy(), []
+    base, kept = copied(old), []
     for note in frozen:
         inner = any(w.first + 0.5 < note["frame"] < w.last - 0.5 for w in windows)
         if not inner:

@@ -28,9 +28,18 @@ KEY = np.dtype(
         ("select_control_point", np.bool_),
         ("select_left_handle", np.bool_),
         ("select_right_handle", np.bool_),
-    ]
+    ],
+    align=True,
 )
-"""One key, by Blender's own names; enumerations by the numbers `foreach_get` gives."""
+"""One key, by Blender's own names; enumerations by the numbers `foreach_get` gives. Aligned: its columns are fast."""
+
+_ROW = np.dtype((np.void, KEY.itemsize))
+"""A key as bytes: rows seen so are copied ten times as fast as attribute by attribute."""
+_COLUMNS = [
+    next((n for n, (kind, start, *_) in (KEY.fields or {}).items() if start <= byte < start + kind.itemsize), "")
+    for byte in range(KEY.itemsize)
+]
+"""By byte of a row: the column it belongs to, "" where it is padding."""
 
 FREE, AUTO, VECTOR, ALIGNED, AUTO_CLAMPED = 0, 1, 2, 3, 4
 AUTOMATIC = np.array([False, True, True, False, True])
@@ -68,13 +77,21 @@ def write_table(fcurve: Any, table: Table, old: Table | None = None) -> None:
         old: Its keys as they stand, where the caller knows them: columns that stay are not written again.
     """
     points = fcurve.keyframe_points
-    is_same_count = old is not None and len(old) == len(table) == len(points)
-    if not is_same_count:
+    changed = KEY.names or ()
+    if old is not None and len(old) == len(table) == len(points):
+        changed = _changed_columns(table, old)
+    else:
         points.clear()
         points.add(len(table))
-    for name in KEY.names or ():
-        if old is None or not is_same_count or (table[name] != old[name]).any():
-            points.foreach_set(name, np.ascontiguousarray(table[name]).ravel())
+    for name in changed:
+        points.foreach_set(name, np.ascontiguousarray(table[name]).ravel())
+
+
+def _changed_columns(table: Table, old: Table) -> tuple[str, ...]:
+    """Names of the columns in which two tables of equal length differ, bit for bit."""
+    new, standing = (np.ascontiguousarray(keys).view(np.uint8).reshape(-1, KEY.itemsize) for keys in (table, old))
+    differ = np.flatnonzero(np.bitwise_or.reduce(new ^ standing, axis=0))
+    return tuple(dict.fromkeys(name for byte in differ.tolist() if (name := _COLUMNS[byte])))
 
 
 def read_handles(fcurve: Any) -> dict[str, NDArray[np.float32]]:
@@ -93,14 +110,27 @@ def write_handles(fcurve: Any, table: Table) -> None:
         fcurve.keyframe_points.foreach_set(name, np.ascontiguousarray(table[name]).ravel())
 
 
+_GENERATED_KEY = empty(1)
+for _name, _number in (("handle_left_type", 4), ("handle_right_type", 4), ("interpolation", 2), ("type", 5)):
+    _GENERATED_KEY[_name] = _number
+
+
 def generated_keys(frames: NDArray[np.floating[Any]], values: NDArray[np.floating[Any]]) -> Table:
     """Keys of ours: type GENERATED, Bezier, handles automatic and clamped, not selected."""
-    table = empty(len(frames))
-    table["co"] = np.stack((frames, values), axis=-1)
-    table["handle_left"] = table["handle_right"] = table["co"]
-    table["handle_left_type"] = table["handle_right_type"] = AUTO_CLAMPED
-    table["interpolation"], table["type"] = 2, 5
+    table = np.repeat(_GENERATED_KEY, len(frames))
+    for name in ("co", "handle_left", "handle_right"):
+        table[name][:, 0], table[name][:, 1] = frames, values
     return table
+
+
+def copied(table: Table) -> Table:
+    """A copy of all keys."""
+    return np.ascontiguousarray(table).view(_ROW).copy().view(KEY)
+
+
+def put(table: Table, places: NDArray[np.integer[Any]], keys: Table) -> None:
+    """Overwrite the keys of a table at some places."""
+    table.view(_ROW)[places] = keys.view(_ROW)
 
 
 def sorted_unique(table: Table) -> Table:
@@ -113,5 +143,7 @@ def sorted_unique(table: Table) -> Table:
 
 def at_frame(table: Table, frame: float) -> int | None:
     """Index of the key at a frame, None where there is none."""
-    hits = np.flatnonzero(np.abs(table["co"][:, 0].astype(np.float64) - frame) < SAME_FRAME)
-    return int(hits[0]) if len(hits) else None
+    times = table["co"][:, 0]
+    index = int(np.searchsorted(times, np.float32(frame - SAME_FRAME)))
+    near = (place for place in range(max(index - 1, 0), min(index + 2, len(times))))
+    return next((place for place in near if abs(float(times[place]) - frame) < SAME_FRAME), None)

@@ -10,6 +10,7 @@ from ..models import Models
 from ..protocol import CHANNEL_NAMES, CONTROL_NAMES
 from .motion import MotionPipeline
 from .settling import speech_closures
+from .workers import Workers
 
 FACE_CHANNELS = tuple(CHANNEL_NAMES.index(name) for name in CONTROL_NAMES)
 _STREAM = 0
@@ -20,10 +21,17 @@ _HORIZON = 22.0  # frames: beyond 0.75 s a key changes nothing
 class FacePipeline(MotionPipeline):
     """Audio, style and given values to the weights of the named controls."""
 
-    def __init__(self, models: Models) -> None:
+    def __init__(self, models: Models, workers: Workers) -> None:
         columns = list(FACE_CHANNELS)
         super().__init__(
-            models.face, models.motion_mean[columns], models.motion_sd[columns], columns, _STREAM, _REACH, _HORIZON
+            models.face,
+            models.motion_mean[columns],
+            models.motion_sd[columns],
+            columns,
+            _STREAM,
+            _REACH,
+            _HORIZON,
+            workers,
         )
 
     def fixed(self, predicted: NDArray[np.float32], keyframe_mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

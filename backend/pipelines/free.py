@@ -8,6 +8,7 @@ its last bits, and the same request has to give the same bits whatever came befo
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
@@ -21,10 +22,11 @@ Motion = NDArray[np.float32]
 
 
 class FreeMotions:
-    """The batches used last, (B, N, C) each, of one network."""
+    """The batches used last, (B, N, C) each, of one network; any thread may ask."""
 
     def __init__(self) -> None:
         self._entries: OrderedDict[tuple[int, Hashable], tuple[Tensor, Motion]] = OrderedDict()
+        self._lock = threading.Lock()  # of the entries; not held while sampling
 
     def get(self, features: Tensor, batch: Hashable, sample: Callable[[], Motion]) -> tuple[Motion, bool]:
         """Motion of a batch, sampled unless it is known.
@@ -38,10 +40,12 @@ class FreeMotions:
             The motion, not to be written to, and whether it was known.
         """
         key = (id(features), batch)
-        known = self._entries.get(key)
+        with self._lock:
+            known = self._entries.get(key)
         motion = sample() if known is None else known[1]
-        self._entries[key] = (features, motion)  # holding the features keeps their id from being given to others
-        self._entries.move_to_end(key)
-        while len(self._entries) > 1 and sum(entry[1].nbytes for entry in self._entries.values()) > _MAX_BYTES:
-            self._entries.popitem(last=False)
+        with self._lock:
+            self._entries[key] = (features, motion)  # holding the features keeps their id from being given to others
+            self._entries.move_to_end(key)
+            while len(self._entries) > 1 and sum(entry[1].nbytes for entry in self._entries.values()) > _MAX_BYTES:
+                self._entries.popitem(last=False)
         return motion, known is not None

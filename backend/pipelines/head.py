@@ -6,6 +6,7 @@ from __future__ import annotations
 from ..models import Models
 from ..protocol import CHANNEL_NAMES, HEAD_ROTATION
 from .motion import MotionPipeline
+from .workers import Workers
 
 HEAD_CHANNELS = tuple(CHANNEL_NAMES.index(name) for name in HEAD_ROTATION)
 _STREAM = 1
@@ -16,8 +17,15 @@ _HORIZON = 22.0  # frames: beyond 0.75 s a key changes nothing
 class HeadPipeline(MotionPipeline):
     """Audio, style and given values to the rotation of the neck."""
 
-    def __init__(self, models: Models) -> None:
+    def __init__(self, models: Models, workers: Workers) -> None:
         columns = list(HEAD_CHANNELS)
         super().__init__(
-            models.head, models.motion_mean[columns], models.motion_sd[columns], columns, _STREAM, _REACH, _HORIZON
+            models.head,
+            models.motion_mean[columns],
+            models.motion_sd[columns],
+            columns,
+            _STREAM,
+            _REACH,
+            _HORIZON,
+            workers,
         )

@@ -21,8 +21,9 @@ from .free import FreeMotions
 from .given import GivenValues
 from .settling import influence, settle
 from .windows import Window, windows_for
+from .workers import Workers
 
-_BATCH = 8  # windows x takes computed at once: enough to keep the cores busy, about 100 MB
+_BATCH = 4  # windows x takes that one thread computes at once; more are hardly quicker, and each takes 12 MB
 _LARGEST_GIVEN = 6.0  # standard deviations; beyond it the network is told this much, the result is still exact
 
 
@@ -64,6 +65,7 @@ class MotionPipeline:
         stream: int,
         reach: float,
         horizon: float,
+        workers: Workers,
     ) -> None:
         """Bind a network.
 
@@ -75,6 +77,7 @@ class MotionPipeline:
             stream: Which noise of a take it uses.
             reach: Frames over which what the network misses of a given value fades out.
             horizon: Frames within which given values have a say.
+            workers: Threads that compute its batches.
         """
         self.network = network
         self.columns = tuple(columns)
@@ -84,6 +87,7 @@ class MotionPipeline:
         self._reach = reach
         self._horizon = horizon
         self._free = FreeMotions()
+        self._workers = workers
 
     def jobs(self, frame_count: int, start: int, stop: int, takes: int) -> int:
         """Count windows x takes of a request, the unit of `on_step`'s count."""
@@ -108,7 +112,8 @@ class MotionPipeline:
             seeds: One a take, K of them.
             frames: First absolute model frame and the one after the last.
             options: How to sample.
-            on_step: Called before every diffusion step with the number of windows in it; it may raise to stop.
+            on_step: Called before every diffusion step of a batch, by the thread that computes it, with the number of
+                windows in the batch; it may raise to stop.
 
         Returns:
             The motion of these frames.
@@ -117,8 +122,12 @@ class MotionPipeline:
         motion = np.zeros((len(seeds), stop - start, len(self.columns)), np.float32)
         raw = np.zeros((len(seeds), len(given)), np.float32)
         heard = np.zeros(len(given), np.float32)
-        for batch in self._batches(features.frame_count, frames, seeds):
-            predictions, settled = self._sample(batch, features, style, given, options, on_step)
+
+        def sample(batch: list[_Job]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+            return self._sample(batch, features, style, given, options, on_step)
+
+        batches = self._batches(features.frame_count, frames, seeds)
+        for batch, (predictions, settled) in self._workers.map(sample, batches):
             for job, predicted, clean in zip(batch, predictions, settled, strict=True):
                 self._add(motion[job.take], job.window, start, clean)
                 rows, cols, entries = self._entries(given, job.window)
@@ -131,12 +140,13 @@ class MotionPipeline:
         return Motion(motion, raw)
 
     def _batches(self, frame_count: int, frames: tuple[int, int], seeds: Sequence[int]) -> Iterator[list[_Job]]:
-        """Group windows x takes of equal length into batches."""
+        """Group windows x takes of equal length into batches, one for each worker where there are enough of them."""
         windows = windows_for(frame_count, *frames)
         jobs = [_Job(window, take, seed) for window in windows for take, seed in enumerate(seeds)]
         for _, group in groupby(jobs, key=lambda job: len(job.window)):
             equal = list(group)
-            yield from (equal[first : first + _BATCH] for first in range(0, len(equal), _BATCH))
+            size = min(_BATCH, -(-len(equal) // self._workers.count))
+            yield from (equal[first : first + size] for first in range(0, len(equal), size))
 
     def _sample(
         self,

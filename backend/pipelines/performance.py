@@ -22,6 +22,7 @@ from .face import FACE_CHANNELS, FacePipeline
 from .given import GivenValues
 from .head import HEAD_CHANNELS, HeadPipeline
 from .motion import MotionPipeline, SamplingOptions
+from .workers import Workers
 
 MAX_TAKES = 64
 _MAX_BYTES = 900 << 20  # of all takes together: they cross the pipe in one message
@@ -89,10 +90,11 @@ class Performance:
 class PerformancePipeline:
     """Face and head of one model."""
 
-    def __init__(self, models: Models) -> None:
+    def __init__(self, models: Models, workers: Workers | None = None) -> None:
         self._models = models
-        self._face = FacePipeline(models)
-        self._head = HeadPipeline(models)
+        self.workers = workers or Workers()
+        self._face = FacePipeline(models, self.workers)
+        self._head = HeadPipeline(models, self.workers)
 
     def __call__(
         self, features: AudioFeatures, given: GivenValues, options: PerformanceOptions, monitor: Monitor
