@@ -7,15 +7,11 @@ library's print cannot break the protocol.
 
 from __future__ import annotations
 
-import os
 import sys
 
 
 def main() -> int:
     """Run the server or a command and return the exit code."""
-    # Threads that wait must sleep: spinning, each training step takes up to a hundred times as long beside a busy
-    # Blender. Read when torch is first imported. Generation shares no work between threads (`pipelines.workers`).
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     arguments = sys.argv[1:]
     is_piped = sys.stdin is not None and not sys.stdin.isatty()
     if not arguments and is_piped:

@@ -125,11 +125,11 @@ def _write_target(
     restored = restored_keys(with_replaced(original, old, removed), plan.restore, shift)
     if not len(plan.frames) and not len(old) and not len(restored):
         return
-    if (removed.any() or plan.restore) and _covers_all(old, removed, windows) and not len(plan.frames):
+    if not len(plan.frames) and (removed.any() or plan.restore) and _covers_all(old, removed, windows):
         _clear_target(snapshot, target, status, books)
         return
     edit = edit_curve(
-        _promoted(old, status),
+        _promoted(old, status) if is_corrected else old,
         removed,
         windows,
         lambda frame: float(snapshot.raw(target, np.array([frame + shift]))[0]),
@@ -144,8 +144,10 @@ def _write_target(
 
 def _disturbing(old: Table, cleared: Sequence[Span], shift: float) -> BoolArray:
     """(K,) keys of ours within some spans of scene frames, ends excluded, that a hold of the animator gives."""
-    times = old["co"][:, 0].astype(np.float64) + shift
     within = np.zeros(len(old), bool)
+    if not cleared:
+        return within
+    times = old["co"][:, 0].astype(np.float64) + shift
     for span in cleared:
         within |= (times > span.start + SAME_FRAME) & (times < span.end - SAME_FRAME)
     return within & (old["type"] == GENERATED)
@@ -235,11 +237,11 @@ def write_edit(fcurve: Any, edit: Edit, old: Table | None = None) -> None:
 
 def _keep_handles(fcurve: Any, edit: Edit) -> None:
     """Put handles back where Blender moved them; automatic ones are frozen, those next to the edges first."""
-    may_move = [
-        (hold & (edit.table[f"handle_{side}_type"] != FREE)).any()
+    may_move = any(
+        (edit.table[f"handle_{side}_type"][hold] != FREE).any()
         for side, hold in zip(SIDES, (edit.hold_left, edit.hold_right), strict=True)
-    ]
-    if not any(may_move) or not _moved(fcurve, edit, 0.0).any():
+    )
+    if not may_move or not _moved(fcurve, edit, 0.0).any():
         return
     for near in (_next_to_edges(edit), np.ones(len(edit.table), bool)):
         moved = _moved(fcurve, edit, _HANDLE_TOLERANCE)
