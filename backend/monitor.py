@@ -38,10 +38,15 @@ class Monitor:
         self._started = time.perf_counter()
         self._last_report = 0.0
         self._counting = threading.Lock()
+        self._halted = threading.Event()
+
+    def halt(self) -> None:
+        """Let every further `check` and `advance` raise, whoever calls: the work is not wanted any more."""
+        self._halted.set()
 
     def check(self) -> None:
         """Raise CancelledError if the request was cancelled."""
-        if self._is_cancelled is not None and self._is_cancelled():
+        if self._halted.is_set() or (self._is_cancelled is not None and self._is_cancelled()):
             raise CancelledError("The request was cancelled.")
 
     def expect(self, stage: str, total: int, cost: float) -> None:

@@ -75,7 +75,8 @@ class Session:
             AudioError: The recording cannot be read.
             CancelledError: The request was cancelled.
         """
-        return self._perform.workers.run(partial(self.features.get, audio, monitor or Monitor()))
+        monitor = monitor or Monitor()
+        return self._perform.workers.run(partial(self.features.get, audio, monitor), monitor.halt)
 
     def warm_up(self) -> None:
         """Do once what makes a process's first request slow: lazy imports, the networks' first call."""

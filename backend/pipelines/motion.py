@@ -102,6 +102,7 @@ class MotionPipeline:
         frames: tuple[int, int],
         options: SamplingOptions,
         on_step: Callable[[int], None],
+        halt: Callable[[], None],
     ) -> Motion:
         """Sample takes.
 
@@ -114,6 +115,7 @@ class MotionPipeline:
             options: How to sample.
             on_step: Called before every diffusion step of a batch, by the thread that computes it, with the number of
                 windows in the batch; it may raise to stop.
+            halt: Makes `on_step` raise from now on; called where a batch fails.
 
         Returns:
             The motion of these frames.
@@ -127,7 +129,7 @@ class MotionPipeline:
             return self._sample(batch, features, style, given, options, on_step)
 
         batches = self._batches(features.frame_count, frames, seeds)
-        for batch, (predictions, settled) in self._workers.map(sample, batches):
+        for batch, (predictions, settled) in self._workers.map(sample, batches, halt):
             for job, predicted, clean in zip(batch, predictions, settled, strict=True):
                 self._add(motion[job.take], job.window, start, clean)
                 rows, cols, entries = self._entries(given, job.window)

@@ -142,6 +142,7 @@ class PerformancePipeline:
                     (start, stop),
                     options.sampling(),
                     partial(monitor.advance, stage),
+                    monitor.halt,
                 )
             channels[:, :, columns], given_raw[:, own] = motion.channels, motion.given_raw[:, own]
             del motion  # as large as the result
