@@ -3,18 +3,21 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ..audio.features import count_frames, extract_features
-from ..audio.log_mel import FRAMES_PER_MOTION_FRAME, log_mel
+from ..audio.log_mel import FRAMES_PER_MOTION_FRAME, SAMPLE_RATE, log_mel
 from ..models import Models
+from ..models.phones import SILENCE
 from ..monitor import Monitor
 from ..pipelines.given import GivenValues
 from ..pipelines.performance import PerformanceOptions, PerformancePipeline
@@ -25,6 +28,7 @@ from ..training.teacher import perform
 from .lips import LipRig, SpokenClip, baselines, measure_lips
 from .takes import neck_difference_degrees, take_difference_mean
 
+_SHUT = 0.5  # weight of eyeBlinkLeft that makes a blink
 _SMALLEST_GROUP = 25  # p b m that a speaker needs to be measured alone
 
 
@@ -42,13 +46,16 @@ class Spoken:
         return SpokenClip(self.clip.phones, self.takes[number], self.rule)
 
 
-def evaluate_speech(folder: Path, models: Models, options: PerformanceOptions) -> dict[str, Any]:
+def evaluate_speech(
+    folder: Path, models: Models, options: PerformanceOptions, snr_db: float | None = None
+) -> dict[str, Any]:
     """Let a model perform the recordings of a folder and measure it.
 
     Args:
         folder: Recordings with phone times, see `speech_folder`.
         models: The model.
         options: Takes, guidance, steps, style; the range is each recording's own.
+        snr_db: Level of the speech above white noise that is added; None adds none.
 
     Returns:
         `model` (the measures, the mean over takes), `worst_take` of closure, `spread` between takes beside the
@@ -59,7 +66,8 @@ def evaluate_speech(folder: Path, models: Models, options: PerformanceOptions) -
     """
     rig = LipRig.of_head()
     pipeline = PerformancePipeline(models)
-    spoken = [_speak(clip, models, pipeline, options) for clip in tqdm(read_speech_folder(folder), disable=None)]
+    clips = tqdm(read_speech_folder(folder), disable=None)
+    spoken = [speak(clip, models, pipeline, options, snr_db) for clip in clips]
     by_take = [measure_lips([one.take(k) for one in spoken], rig) for k in range(len(options.seeds))]
     loudness = [(one.clip.phones, _loudness(one.clip, len(one.rule))) for one in spoken]
     return {
@@ -72,14 +80,33 @@ def evaluate_speech(folder: Path, models: Models, options: PerformanceOptions) -
     }
 
 
-def _speak(clip: Clip, models: Models, pipeline: PerformancePipeline, options: PerformanceOptions) -> Spoken:
-    features = extract_features(clip.path, models.encoder, Monitor())
+def speak(
+    clip: Clip, models: Models, pipeline: PerformancePipeline, options: PerformanceOptions, snr_db: float | None = None
+) -> Spoken:
+    """Let a model and the teacher perform a recording, with white noise if a level is given."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = clip.path if snr_db is None else noisy(clip, snr_db, Path(folder))
+        features = extract_features(path, models.encoder, Monitor())
     N = count_frames(features.seconds)
     takes = pipeline(features, GivenValues.none(), options, Monitor()).channels
     first = round(-(options.range_seconds or (-1.0, 0.0))[0] * MODEL_FPS)
     seconds = N / MODEL_FPS
     own = np.stack([perform(clip.phones, seconds, style=options.style, seed=seed) for seed in options.seeds])
     return Spoken(clip, takes[:, first : first + N], own, perform(clip.phones, seconds, style=options.style))
+
+
+def noisy(clip: Clip, snr_db: float, folder: Path) -> Path:
+    """A copy of a recording with white Gaussian noise, seed 0, against the RMS of what is spoken in it."""
+    audio = read_audio(clip.path)
+    speaking = np.zeros(len(audio), bool)
+    for phone in clip.phones:
+        if phone.name != SILENCE:
+            speaking[int(phone.start * SAMPLE_RATE) : int(phone.end * SAMPLE_RATE)] = True
+    level = np.sqrt((audio[speaking].astype(np.float64) ** 2).mean()) * 10.0 ** (-snr_db / 20.0)
+    noise = np.random.default_rng(0).normal(0.0, level, len(audio))
+    path = folder / "noisy.wav"
+    soundfile.write(path, audio + noise, SAMPLE_RATE, subtype="FLOAT")
+    return path
 
 
 def _loudness(clip: Clip, frames: int) -> NDArray[np.float64]:
@@ -91,8 +118,8 @@ def spread(spoken: Sequence[Spoken], rig: LipRig) -> dict[str, float]:
     """Standard deviation between takes, averaged over the frames of all recordings, by `evaluation.takes`.
 
     Returns:
-        `lip_gap_mm`, `brow`, `neck_deg`, the same of the teacher as `teacher_...`, and of the recording whose takes
-        differ least as `least_...`; empty for a single take.
+        `lip_gap_mm`, `brow`, `blink`, `neck_deg`, the same of the teacher as `teacher_...`, and of the recording whose
+        takes differ least as `least_...`; empty for a single take.
     """
     if len(spoken[0].takes) < 2:
         return {}
@@ -108,12 +135,47 @@ def spread(spoken: Sequence[Spoken], rig: LipRig) -> dict[str, float]:
 
 def _differences(takes: NDArray[np.float32], rig: LipRig) -> dict[str, float]:
     """How much takes (K, N, 55) of one recording differ."""
-    brow, neck = CONTROL_NAMES.index("browInnerUp"), len(CONTROL_NAMES)
+    brow, lid, neck = CONTROL_NAMES.index("browInnerUp"), CONTROL_NAMES.index("eyeBlinkLeft"), len(CONTROL_NAMES)
     return {
         "lip_gap_mm": take_difference_mean(rig.gap(takes)),
         "brow": take_difference_mean(takes[:, :, brow]),
+        "blink": take_difference_mean(takes[:, :, lid]),
         "neck_deg": neck_difference_degrees(takes[:, :, neck:]),
     }
+
+
+def evaluate_takes(folder: Path, models: Models, options: PerformanceOptions) -> dict[str, dict[str, float]]:
+    """Tell how takes differ and how lively each is, beside the teacher's own takes.
+
+    Args:
+        folder: Recordings with phone times.
+        models: The model.
+        options: Two takes at least, guidance, steps, style.
+
+    Returns:
+        `model`, `teacher` and `share` (the model's over the teacher's) of: the spreads of `spread`; `blinks`, a
+        minute; `neck_sd_deg`, how far a take's neck turns from its own mean, RMS.
+
+    Raises:
+        InputError: The folder cannot be read.
+    """
+    rig, pipeline = LipRig.of_head(), PerformancePipeline(models)
+    spoken = [speak(clip, models, pipeline, options) for clip in tqdm(read_speech_folder(folder), disable=None)]
+    found = spread(spoken, rig)
+    names = [name for name in found if not name.startswith(("teacher_", "least_"))]
+    model = {name: found[name] for name in names} | liveliness([one.takes for one in spoken])
+    teacher = {name: found[f"teacher_{name}"] for name in names} | liveliness([one.teacher_takes for one in spoken])
+    return {"model": model, "teacher": teacher, "share": {name: model[name] / teacher[name] for name in model}}
+
+
+def liveliness(performances: Sequence[NDArray[np.float32]]) -> dict[str, float]:
+    """Blinks a minute and the neck's deviation from its mean in degrees, of takes (K, N, 55) of several recordings."""
+    lid, neck = CONTROL_NAMES.index("eyeBlinkLeft"), len(CONTROL_NAMES)
+    blinks = sum(int(((t[:, 1:, lid] > _SHUT) & (t[:, :-1, lid] <= _SHUT)).sum()) for t in performances)
+    minutes = sum(t.shape[0] * t.shape[1] for t in performances) / MODEL_FPS / 60.0
+    turns = [t[:, :, neck:] - t[:, :, neck:].mean(axis=1, keepdims=True) for t in performances]
+    squares = np.concatenate([(turn.astype(np.float64) ** 2).sum(axis=-1).ravel() for turn in turns])
+    return {"blinks": blinks / minutes, "neck_sd_deg": float(np.degrees(np.sqrt(squares.mean())))}
 
 
 def by_speaker(spoken: Sequence[Spoken], rig: LipRig) -> dict[str, dict[str, float]]:

@@ -12,12 +12,12 @@ class AudioEncoderConfig:
 
     mel_bands: int = 80  # log-mel bands a feature frame
     frames_per_motion_frame: int = 4  # 120 Hz features for 30 fps motion
-    front_width: int = 96  # channels at 120 Hz
-    width: int = 160  # channels at 30 fps
-    dilations: tuple[int, ...] = (1, 2, 4, 1, 2, 4)  # one residual block each
+    front_width: int = 128  # channels at 120 Hz
+    width: int = 224  # channels at 30 fps
+    dilations: tuple[int, ...] = (1, 2, 4, 8, 1, 2, 4, 8)  # one residual block each
     feature_dim: int = 64  # D, the paper's width of the audio condition
     phone_count: int = 40  # classes of the phone head: 39 ARPAbet phones and silence
-    dropout: float = 0.1  # in training only
+    dropout: float = 0.15  # in training only
 
 
 @dataclass(frozen=True)

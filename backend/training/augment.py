@@ -103,3 +103,16 @@ def warp_bands(log_mel: Tensor, generator: torch.Generator, strength: float = 0.
     weight = (source - low)[:, None, :]
     index = low[:, None, :].expand(-1, log_mel.shape[1], -1)
     return log_mel.gather(2, index) * (1.0 - weight) + log_mel.gather(2, index + 1) * weight
+
+
+def worsen(log_mel: Tensor, generator: torch.Generator) -> Tensor:
+    """Another microphone and more noise for each of normalised (B, M, 80): a smooth tilt of the bands, a raised floor.
+
+    Noise reaches the features as a floor under which nothing is seen, as `audio.log_mel` clips it there.
+    """
+    B, _, bands = log_mel.shape
+    position = torch.linspace(-1.0, 1.0, bands)
+    slope, bow, floor, chance = torch.randn(4, B, 1, 1, generator=generator)
+    tilted = log_mel + 0.15 * (slope * position + bow * (1.5 * position**2 - 0.5))
+    level = -2.0 + 0.7 * floor + 0.2 * slope * position
+    return torch.where(chance > 0.25, torch.maximum(tilted, level), tilted)

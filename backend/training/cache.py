@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,14 @@ class Cache:
         return len(self.mel) // FRAMES_PER_MOTION_FRAME
 
 
-def build_cache(folders: Sequence[Path], shares: Sequence[float], copies: Sequence[int], out: Path, seed: int) -> Cache:
+def build_cache(
+    folders: Sequence[Path],
+    shares: Sequence[float],
+    copies: Sequence[int],
+    out: Path,
+    seed: int,
+    leads: Sequence[float] | None = None,
+) -> Cache:
     """Compute the features of folders of speech.
 
     Args:
@@ -65,11 +73,20 @@ def build_cache(folders: Sequence[Path], shares: Sequence[float], copies: Sequen
         copies: Augmented copies a recording beside the plain one, one a folder.
         out: Folder to write to; an existing cache made of the same arguments is loaded instead.
         seed: Of the augmentation.
+        leads: Seconds by which the phone times of each folder come before what is heard; none where left out.
 
     Returns:
         The cache.
     """
-    made_of = {"folders": [folder.name for folder in folders], "shares": [*shares], "copies": [*copies], "seed": seed}
+    leads = leads or [0.0] * len(folders)
+    made_of = {
+        "folders": [str(folder.resolve()) for folder in folders],
+        "indices": [sha256((folder / "phones.jsonl").read_bytes()).hexdigest() for folder in folders],
+        "shares": [*shares],
+        "copies": [*copies],
+        "leads": [*leads],
+        "seed": seed,
+    }
     if (out / "index.json").exists():
         stored = json.loads((out / "index.json").read_text())
         if stored["made_of"] == made_of:
@@ -82,7 +99,7 @@ def build_cache(folders: Sequence[Path], shares: Sequence[float], copies: Sequen
         weights = sampling_weights(clips) * shares[number] / sum(shares) / (1 + copies[number])
         for index, (clip, weight) in enumerate(tqdm(list(zip(clips, weights, strict=True)), desc=folder.name)):
             for copy in range(1 + copies[number]):
-                mel, phones = _features(clip, copy, np.random.default_rng([seed, number, index, copy]))
+                mel, phones = _features(clip, copy, np.random.default_rng([seed, number, index, copy]), leads[number])
                 count = len(mel) // FRAMES_PER_MOTION_FRAME
                 rows.append(_row(frame, count, float(weight), clip, phones))
                 blocks.append(mel)
@@ -106,7 +123,9 @@ def load_cache(folder: Path) -> Cache:
     return Cache(np.load(folder / "mel.npy"), segments)
 
 
-def _features(clip: Clip, copy: int, generator: np.random.Generator) -> tuple[NDArray[np.float16], list[Phone]]:
+def _features(
+    clip: Clip, copy: int, generator: np.random.Generator, lead: float
+) -> tuple[NDArray[np.float16], list[Phone]]:
     """Features of one copy, copy 0 unchanged but for silence around it, and its phones."""
     audio = read_audio(clip.path)
     before, after = generator.uniform(0.0, _LONGEST_PAD, 2)
@@ -117,7 +136,7 @@ def _features(clip: Clip, copy: int, generator: np.random.Generator) -> tuple[ND
     audio = np.concatenate([silence[0], audio, silence[1]])
     if copy:
         audio = colour(audio, generator)
-    return normalised_log_mel(audio).astype(np.float16), padded(shifted(phones, 0.0, scale), before, after)
+    return normalised_log_mel(audio).astype(np.float16), padded(shifted(phones, lead, scale), before, after)
 
 
 def _row(start: int, frames: int, weight: float, clip: Clip, phones: Sequence[Phone]) -> dict[str, Any]:

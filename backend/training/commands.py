@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sub-commands of the command line that make and judge the default model: `corpus`, `train`, `evaluate`."""
+"""Sub-commands of the command line that make and judge the default model: `corpus`, `align`, `train`, `evaluate`."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,9 +17,13 @@ from ..outputs import check_file_target, make_folder, writing
 def mount(app: typer.Typer) -> None:
     """Add the commands to the backend's command line."""
     app.command()(corpus)
+    app.command()(align)
     app.command()(train)
     judging = typer.Typer(help="Measure a model, each measure beside its baselines.")
     judging.command(name="speech")(evaluate_speech)
+    judging.command(name="takes")(evaluate_takes)
+    judging.command(name="noise")(evaluate_noise)
+    judging.command(name="guidance")(evaluate_guidance)
     judging.callback(invoke_without_command=True)(_show_help)
     app.add_typer(judging, name="evaluate")
 
@@ -43,6 +48,31 @@ def corpus(
     typer.echo(f"{count} recordings in {out}")
 
 
+def align(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Recordings with text: x.flac and x.txt, LibriSpeech.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder to make, or to go on with; FOLDER-aligned if left out.")
+    ] = None,
+    lexicon: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Pronunciations of further words: `word PH ON EMES` a line.")
+    ] = None,
+) -> None:
+    """Find the times of the phones in recordings with text, so that they can be trained on."""
+    from .align import align_folder
+
+    target = out or folder.with_name(folder.resolve().name + "-aligned")
+    report = align_folder(folder, target, lexicon)
+    for word, sounds in report.guessed.items():
+        typer.echo(f"not in the dictionary: {word}, taken for {sounds}")
+    for name, reason in report.dropped.items():
+        typer.echo(f"left out: {name}: {reason}")
+    typer.echo(
+        f"{report.aligned} recordings, {report.seconds / 60:.1f} minutes in {target}; {len(report.dropped)} left out"
+    )
+
+
 def train(
     speech: Annotated[Path, typer.Option(metavar="DIR", help="Real speech: FLAC files and phones.jsonl.")],
     judge: Annotated[Path, typer.Option(metavar="DIR", help="Speech to choose by; nothing is learned from it.")],
@@ -58,6 +88,9 @@ def train(
     encoder_iterations: Annotated[int | None, typer.Option(help="Of the encoder's training.")] = None,
     face_iterations: Annotated[int | None, typer.Option(help="Of the face's training.")] = None,
     head_iterations: Annotated[int | None, typer.Option(help="Of the head's training.")] = None,
+    lead: Annotated[
+        float, typer.Option(help="Seconds by which the phone times of SPEECH come too early; pocketsphinx's: 0.006.")
+    ] = 0.0,
     seed: Annotated[int, typer.Option(help="Of augmentation, takes and training.")] = 0,
     threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves the choice to torch.")] = 2,
 ) -> None:
@@ -80,7 +113,7 @@ def train(
     make_folder(run)
     if threads > 0:
         torch.set_num_threads(threads)
-    recipe = Recipe(speech, judge, run, corpus, seed=seed, checkpoint=out or DEFAULT_CHECKPOINT)
+    recipe = Recipe(speech, judge, run, corpus, speech_lead=lead, seed=seed, checkpoint=out or DEFAULT_CHECKPOINT)
     counts = {"encoder": encoder_iterations, "face": face_iterations, "head": head_iterations}
     with writing(run):
         run_recipe(recipe.shortened(counts), chosen)
@@ -102,12 +135,85 @@ def evaluate_speech(
         check_file_target(json_file)
     options = PerformanceOptions(seeds=tuple(range(takes)), guidance_scale=guidance)
     figures = measure(folder, load_checkpoint(model or DEFAULT_CHECKPOINT), options)
-    if json_file:
-        with writing(json_file):
-            json_file.write_text(json.dumps(figures, indent=1), encoding="utf-8")
-    rows = {"model": figures["model"], **figures["baselines"]}
-    typer.echo(f"{'':22}" + "".join(f"{name:>13}" for name in rows))
-    for measure_name in figures["model"]:
-        typer.echo(f"{measure_name:22}" + "".join(f"{row[measure_name]:13.3f}" for row in rows.values()))
+    _write_json(json_file, figures)
+    _print_table({"model": figures["model"], **figures["baselines"]})
     for name, value in figures["spread"].items():
         typer.echo(f"spread {name}: {value:.3f}")
+
+
+def evaluate_takes(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Recordings with phone times.")],
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here.")] = None,
+    takes: Annotated[int, typer.Option(min=2, help="Takes a recording.")] = 4,
+    guidance: Annotated[float, typer.Option(help="As of `generate`.")] = 1.0,
+    model: Annotated[Path | None, typer.Option(metavar="FILE", help="Another checkpoint.")] = None,
+) -> None:
+    """Measure how takes differ in lips, brows, blinks and head, beside the teacher's own takes."""
+    from ..evaluation.speech import evaluate_takes as measure
+    from ..models import DEFAULT_CHECKPOINT, load_checkpoint
+    from ..pipelines.performance import PerformanceOptions
+
+    if json_file:
+        check_file_target(json_file)
+    options = PerformanceOptions(seeds=tuple(range(takes)), guidance_scale=guidance)
+    rows = measure(folder, load_checkpoint(model or DEFAULT_CHECKPOINT), options)
+    _write_json(json_file, rows)
+    _print_table(rows)
+
+
+def evaluate_noise(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Recordings with phone times.")],
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here.")] = None,
+    takes: Annotated[int, typer.Option(help="Takes a recording.")] = 2,
+    guidance: Annotated[float, typer.Option(help="As of `generate`.")] = 1.0,
+    model: Annotated[Path | None, typer.Option(metavar="FILE", help="Another checkpoint.")] = None,
+) -> None:
+    """Measure the lips on speech in white noise, 36, 24 and 12 dB under it."""
+    from ..evaluation.sweeps import evaluate_noise as measure
+    from ..models import DEFAULT_CHECKPOINT, load_checkpoint
+    from ..pipelines.performance import PerformanceOptions
+
+    if json_file:
+        check_file_target(json_file)
+    options = PerformanceOptions(seeds=tuple(range(takes)), guidance_scale=guidance)
+    rows = measure(folder, load_checkpoint(model or DEFAULT_CHECKPOINT), options)
+    _write_json(json_file, rows)
+    _print_table(rows)
+
+
+def evaluate_guidance(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Recordings with phone times.")],
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here.")] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw sync against spread, PNG or SVG.")] = None,
+    takes: Annotated[int, typer.Option(min=2, help="Takes a recording.")] = 4,
+    model: Annotated[Path | None, typer.Option(metavar="FILE", help="Another checkpoint.")] = None,
+) -> None:
+    """Measure the lips and the spread of takes over the guidance scale."""
+    from ..evaluation.sweeps import evaluate_guidance as measure
+    from ..evaluation.sweeps import plot_guidance
+    from ..models import DEFAULT_CHECKPOINT, load_checkpoint
+    from ..pipelines.performance import PerformanceOptions
+
+    for target in (json_file, plot):
+        if target:
+            check_file_target(target)
+    options = PerformanceOptions(seeds=tuple(range(takes)))
+    rows = measure(folder, load_checkpoint(model or DEFAULT_CHECKPOINT), options)
+    _write_json(json_file, rows)
+    if plot:
+        with writing(plot):
+            plot_guidance(rows, plot)
+    _print_table(rows)
+
+
+def _write_json(path: Path | None, figures: Mapping[str, Any]) -> None:
+    if path:
+        with writing(path):
+            path.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+
+
+def _print_table(columns: Mapping[str, Mapping[str, float]]) -> None:
+    """Print measures as rows, a column a setting."""
+    typer.echo(f"{'':26}" + "".join(f"{name:>13}" for name in columns))
+    for measure in next(iter(columns.values())):
+        typer.echo(f"{measure:26}" + "".join(f"{column[measure]:13.3f}" for column in columns.values()))

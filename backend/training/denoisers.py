@@ -16,15 +16,17 @@ from tqdm import tqdm
 from ..audio.log_mel import FRAMES_PER_MOTION_FRAME
 from ..diffusion.losses import LossWeights, keyframe_loss, simple_loss, velocity_loss
 from ..diffusion.schedules import NUM_TRAIN_TIMESTEPS, ddpm_scheduler
-from ..models.audio_encoder import AudioEncoder
 from ..models.unet import ConditionedUNet
 from .augment import mask_features
 from .cache import Cache, CropSampler, Segment, gather_crops
+from .encoder import EncoderWithHeads
 from .keyframes import KeyframeSampler
 from .loop import Evaluate, LoopConfig, train
 from .takes import Takes
 
 _FEATURE_NOISE = 0.3  # in standard deviations of a feature: training clips are heard better than new ones
+_TOLD = 0.6  # share of what the encoder missed that the denoisers are told in training
+_SHRINKING = 0.25  # by how much the rule is made smaller at most, as a regression does
 
 
 @dataclass(frozen=True)
@@ -61,18 +63,34 @@ def style_vectors(styles: int, dim: int) -> Tensor:
     return scaled
 
 
-def encode_cache(cache: Cache, encoder: AudioEncoder, seed: int) -> NDArray[np.float16]:
-    """Audio features (F, 64) of a whole cache, lightly masked, so that they err somewhat as on unheard speech."""
-    features = np.zeros((cache.frames, encoder.config.feature_dim), np.float16)
+def encode_cache(
+    cache: Cache, network: EncoderWithHeads, controls: NDArray[np.float32], seed: int
+) -> NDArray[np.float16]:
+    """Audio features (F, 64) of a whole cache, drawn towards what the encoder should have heard.
+
+    What the encoder mishears is drawn at random by a denoiser that learns from the encoder's own words: its takes then
+    differ in what is said and not only in how. So the features are moved along the directions of the encoder's linear
+    control head, most of the way to the rule itself, made smaller by a factor drawn for each segment, as a regression
+    makes small what it is unsure of. They are masked lightly, so that they err somewhat as on unheard speech.
+
+    Args:
+        cache: What is said.
+        network: The trained encoder with its head.
+        controls: The head's targets (F, 11), standardised, see `encoder.all_targets`.
+        seed: Of masks and factors.
+    """
+    features = np.zeros((cache.frames, network.encoder.config.feature_dim), np.float16)
     generator = torch.Generator().manual_seed(seed)
+    back = torch.linalg.pinv(network.control_head.weight.detach())  # (64, 11)
     with torch.inference_mode():
         for segment in tqdm(cache.segments, desc="features"):
-            rows = slice(
-                segment.start * FRAMES_PER_MOTION_FRAME, (segment.start + segment.frames) * FRAMES_PER_MOTION_FRAME
-            )
-            mel = torch.from_numpy(cache.mel[rows].astype(np.float32))[None]
-            encoded = encoder(mask_features(mel, generator, bands=10, frames=10))[0]
-            features[segment.start : segment.start + segment.frames] = encoded.numpy()
+            rows = slice(segment.start, segment.start + segment.frames)
+            heard = slice(rows.start * FRAMES_PER_MOTION_FRAME, rows.stop * FRAMES_PER_MOTION_FRAME)
+            mel = torch.from_numpy(cache.mel[heard].astype(np.float32))[None]
+            encoded = network.encoder(mask_features(mel, generator, bands=10, frames=10))[0]
+            factor = 1.0 - _SHRINKING * torch.rand(1, generator=generator)
+            missed = factor * torch.from_numpy(controls[rows]) - network.control_head(encoded)
+            features[rows] = (encoded + _TOLD * missed @ back.T).numpy()
     return features
 
 

@@ -21,7 +21,7 @@ from ..evaluation.lips import correlation
 from ..models.audio_encoder import AudioEncoder
 from ..models.phones import PHONES
 from ..protocol import CHANNEL_NAMES
-from .augment import mask_features, warp_bands
+from .augment import mask_features, warp_bands, worsen
 from .cache import Cache, CropSampler, Segment, gather_crops
 from .expression import bump
 from .loop import LoopConfig, train
@@ -77,6 +77,12 @@ def all_targets(segments: Sequence[Segment]) -> tuple[NDArray[np.int64], NDArray
     return np.concatenate(phones), np.concatenate(controls)
 
 
+def target_scale(controls: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Divisor (11,) that standardises the control head's targets (F, 11)."""
+    scale: NDArray[np.float32] = controls.std(axis=0) + np.float32(1e-3)
+    return scale
+
+
 def train_encoder(cache: Cache, judged: Sequence[Clip], folder: Path, config: LoopConfig) -> AudioEncoder:
     """Train the encoder on a cache, keeping the weights that do best on other recordings.
 
@@ -90,7 +96,7 @@ def train_encoder(cache: Cache, judged: Sequence[Clip], folder: Path, config: Lo
         The trained encoder.
     """
     phones, controls = all_targets(cache.segments)
-    mean, sd = controls.mean(axis=0), controls.std(axis=0) + 1e-3
+    mean, sd = controls.mean(axis=0), target_scale(controls)
     standardised = (controls - mean) / sd
     sampler = CropSampler(cache.segments, _CROP, config.seed)
 
@@ -98,7 +104,7 @@ def train_encoder(cache: Cache, judged: Sequence[Clip], folder: Path, config: Lo
         starts = sampler.draw(step, _BATCH)
         mel = torch.from_numpy(gather_crops(cache.mel, starts, _CROP, FRAMES_PER_MOTION_FRAME))
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
-        mel = mask_features(warp_bands(mel, generator), generator)
+        mel = mask_features(worsen(warp_bands(mel, generator), generator), generator)
         rows = starts[:, None] + np.arange(_CROP)
         logits, predicted = network(mel.to(device))
         named = functional.cross_entropy(

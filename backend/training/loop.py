@@ -16,11 +16,13 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import set_seed
+from accelerate.utils import is_tensorboard_available, set_seed
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from tqdm import tqdm
+
+_LOG_EVERY = 20  # iterations between two points of the curves in tensorboard
 
 Losses = Mapping[str, Tensor]
 Evaluate = Callable[[nn.Module], tuple[float, dict[str, float]]]
@@ -55,7 +57,8 @@ def train(
         network: What to train; its `losses` are computed by `step_losses`.
         step_losses: (network, step, device) to named losses; `total` is minimised.
         config: The run.
-        folder: Where `state.safetensors`, `best.safetensors` and `log.jsonl` go; an existing state is resumed.
+        folder: Where `state.safetensors`, `best.safetensors`, `log.jsonl` and, where tensorboard is installed, its
+            curves go; an existing state is resumed.
         evaluate: Averaged network to (score, figures); the highest score is kept.
 
     Returns:
@@ -63,7 +66,12 @@ def train(
     """
     set_seed(config.seed)
     folder.mkdir(parents=True, exist_ok=True)
-    accelerator = Accelerator(mixed_precision="bf16" if config.bfloat16 else "no")
+    accelerator = Accelerator(
+        mixed_precision="bf16" if config.bfloat16 and is_bfloat16_fast() else "no",
+        log_with="tensorboard" if is_tensorboard_available() else None,
+        project_dir=folder,
+    )
+    accelerator.init_trackers("tensorboard")
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.99)
     )
@@ -84,13 +92,33 @@ def train(
             step += 1
             update_average(average, network, min(config.average, (1 + step) / (10 + step)))
             bar.update()
+            if step % _LOG_EVERY == 0:
+                accelerator.log({f"loss/{name}": float(value.detach()) for name, value in losses.items()}, step)
             if accelerator.is_main_process and (step % config.evaluate_every == 0 or step == config.iterations):
-                best = _evaluated(network, average, evaluate, step, best, losses, folder, time.monotonic() - began)
+                seconds = time.monotonic() - began
+                best, figures = _evaluated(network, average, evaluate, step, best, losses, folder, seconds)
+                accelerator.log({f"judged/{name}": value for name, value in figures.items()}, step)
             if accelerator.is_main_process and (step % config.save_every == 0 or step == config.iterations):
                 save_state(folder, network, optimizer, average, step, best)
+    accelerator.end_training()
     trained: nn.Module = accelerator.unwrap_model(prepared, keep_fp32_wrapper=False)
     trained.load_state_dict(load_tensors(folder / "best.safetensors")[0])
     return trained.cpu().eval()
+
+
+def is_bfloat16_fast() -> bool:
+    """Whether bfloat16 pays on this machine, by trying: a processor that emulates it takes ten times as long."""
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported())
+    seconds = {}
+    for kind in (torch.float32, torch.bfloat16):
+        layer, hidden = nn.Conv1d(128, 128, 3).to(kind), torch.zeros(16, 128, 96, dtype=kind)
+        layer(hidden)
+        began = time.perf_counter()
+        for _ in range(5):
+            layer(hidden)
+        seconds[kind] = time.perf_counter() - began
+    return seconds[torch.bfloat16] < 0.9 * seconds[torch.float32]
 
 
 def rate_at(step: int, config: LoopConfig) -> float:
@@ -119,8 +147,8 @@ def _evaluated(
     losses: Losses,
     folder: Path,
     seconds: float,
-) -> float:
-    """Judge the averaged weights, log, and keep them where they are the best so far."""
+) -> tuple[float, dict[str, float]]:
+    """Judge the averaged weights, log, and keep them where they are the best so far; returns best score, figures."""
     present = {key: value.detach().clone() for key, value in network.state_dict().items()}
     network.load_state_dict(average)
     network.eval()
@@ -134,7 +162,7 @@ def _evaluated(
     tqdm.write(" ".join(f"{key}={value:.4g}" for key, value in entry.items()))
     if score > best:
         write_tensors(folder / "best.safetensors", average, {"step": str(step), "score": str(score)})
-    return max(score, best)
+    return max(score, best), {"score": score, **figures}
 
 
 def save_state(

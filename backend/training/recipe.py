@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,11 @@ from ..models.phones import PHONES
 from ..protocol import CHANNEL_NAMES, CONTROL_NAMES
 from .cache import Cache, build_cache, load_cache
 from .denoisers import DenoiserTraining, StyledDenoiser, TrainingData, encode_cache, train_denoiser
-from .encoder import EncoderWithHeads, train_encoder
+from .encoder import EncoderWithHeads, all_targets, target_scale, train_encoder
 from .judging import FaceJudge, HeadJudge, JudgedClip, Normalisation, judged_clips
 from .keyframes import KeyframeSampler
 from .loop import LoopConfig, load_tensors
-from .speech_folder import Clip, read_speech_folder, total_seconds
+from .speech_folder import Clip, read_lines, read_speech_folder, total_seconds
 from .styles import STYLE_NAMES
 from .takes import Takes, make_takes, scale_of, seam_reference
 
@@ -50,9 +51,10 @@ class Recipe:
     speech_copies: int = 3  # augmented copies of each real recording
     corpus_copies: int = 1
     takes: int = 2  # of each copy
+    speech_lead: float = 0.0  # s by which the phone times of the real speech come too early
     seed: int = 0
     encoder: LoopConfig = field(
-        default_factory=lambda: LoopConfig(5200, learning_rate=2e-3, evaluate_every=300, bfloat16=True)
+        default_factory=lambda: LoopConfig(6500, learning_rate=2e-3, evaluate_every=500, bfloat16=True)
     )
     face: LoopConfig = field(
         default_factory=lambda: LoopConfig(1500, learning_rate=1.5e-3, evaluate_every=500, average=0.997)
@@ -82,9 +84,44 @@ def run_recipe(recipe: Recipe, stages: tuple[str, ...]) -> None:
         "head": head_stage,
         "checkpoint": checkpoint_stage,
     }
+    claim_run(recipe)
     for stage in STAGES:
         if stage in stages:
             run[stage](recipe)
+
+
+def claim_run(recipe: Recipe) -> None:
+    """Note in the run folder what it is made of; every later stage has to be of the same.
+
+    Raises:
+        InputError: The folder was begun with something else.
+    """
+    made_of: dict[str, Any] = {
+        "speech": index_digest(recipe.speech),
+        "judge": index_digest(recipe.judge),
+        "corpus": index_digest(recipe.corpus) if recipe.corpus else None,
+        "real_share": recipe.real_share,
+        "copies": [recipe.speech_copies, recipe.corpus_copies],
+        "lead": recipe.speech_lead,
+        "takes": recipe.takes,
+        "seed": recipe.seed,
+    }
+    note = recipe.run / "made_of.json"
+    if note.is_file():
+        before = json.loads(note.read_text(encoding="utf-8"))
+        changed = [name for name, value in made_of.items() if before.get(name) != value]
+        if changed:
+            raise InputError(
+                f"The run {recipe.run} was begun with another {' and '.join(changed)}.",
+                "Name a new folder, or take what it was begun with.",
+            )
+    recipe.run.mkdir(parents=True, exist_ok=True)
+    note.write_text(json.dumps(made_of, indent=1), encoding="utf-8")
+
+
+def index_digest(folder: Path) -> str:
+    """Digest of what a folder of speech says of itself, hex."""
+    return sha256("\n".join(read_lines(folder / "phones.jsonl")).encode()).hexdigest()
 
 
 def features_stage(recipe: Recipe) -> Cache:
@@ -94,7 +131,8 @@ def features_stage(recipe: Recipe) -> Cache:
         folders.append(recipe.corpus)
         shares = [recipe.real_share, round(1.0 - recipe.real_share, 6)]
         copies.append(recipe.corpus_copies)
-    return build_cache(folders, shares, copies, recipe.run / "features", recipe.seed)
+    leads = [recipe.speech_lead, 0.0][: len(folders)]
+    return build_cache(folders, shares, copies, recipe.run / "features", recipe.seed, leads)
 
 
 def encoder_stage(recipe: Recipe) -> AudioEncoder:
@@ -144,14 +182,16 @@ class Prepared:
 def prepare(recipe: Recipe) -> Prepared:
     """Load the cache, the takes and their statistics, and encode everything with the trained encoder."""
     cache, takes = load_cache(recipe.run / "features"), takes_stage(recipe)
-    encoder = trained_encoder(recipe)
+    network = trained_encoder(recipe)
     mean, sd = statistics(recipe, takes)
     stored = recipe.run / "encoder" / "features.npy"
     best = trained_weights(recipe, "encoder")
     if not stored.exists() or stored.stat().st_mtime < best.stat().st_mtime:
-        np.save(stored, encode_cache(cache, encoder, recipe.seed))
+        _, controls = all_targets(cache.segments)
+        standardised = (controls - controls.mean(axis=0)) / target_scale(controls)
+        np.save(stored, encode_cache(cache, network, standardised, recipe.seed))
     data = TrainingData(cache.segments, np.load(stored), takes, mean, scale_of(sd))
-    return Prepared(data, judged_clips(read_speech_folder(recipe.judge), encoder), sd)
+    return Prepared(data, judged_clips(read_speech_folder(recipe.judge), network.encoder), sd)
 
 
 def statistics(recipe: Recipe, takes: Takes) -> tuple[np.ndarray, np.ndarray]:
@@ -175,11 +215,11 @@ def trained_weights(recipe: Recipe, stage: str) -> Path:
     return path
 
 
-def trained_encoder(recipe: Recipe) -> AudioEncoder:
-    """Load the encoder that its stage left."""
+def trained_encoder(recipe: Recipe) -> EncoderWithHeads:
+    """Load the encoder, with its heads, that its stage left."""
     network = EncoderWithHeads()
     network.load_state_dict(load_tensors(trained_weights(recipe, "encoder"))[0])
-    return network.encoder.eval().requires_grad_(False)
+    return network.eval().requires_grad_(False)
 
 
 def checkpoint_stage(recipe: Recipe) -> Models:
@@ -192,7 +232,7 @@ def checkpoint_stage(recipe: Recipe) -> Models:
     assert isinstance(face.denoiser, FaceDenoiser)
     assert isinstance(head.denoiser, HeadDenoiser)
     models = Models(
-        trained_encoder(recipe),
+        trained_encoder(recipe).encoder,
         face.denoiser,
         head.denoiser,
         torch.from_numpy(mean),

@@ -9,21 +9,27 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import json
+import re
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from ..models.phones import SILENCE, phone_name
+from .foreign import festival_segments, heard_phones, nearest_sounds
 from .speech import Phone, read_phones
 
 _FLITE_VOICES = ("slt", "rms", "awb", "kal16")
 _FESTIVAL_VOICES = ("kal_diphone", "ked_diphone", "cmu_us_slt_arctic_hts")
+_READER = "kal_diphone"  # tells the foreign voices what to say
+_FOREIGN_VOICES = ("lp_diphone", "pc_diphone", "suo_fi_lj_diphone", "hy_fi_mv_diphone", "czech_ph")
 _ESPEAK_VOICES = ("gmw/en-US", "gmw/en", "gmw/en-GB-scotland", "gmw/en-GB-x-rp")
 _TIMEOUT = 60.0  # s a sentence
 
@@ -32,7 +38,7 @@ _TIMEOUT = 60.0  # s a sentence
 class Voice:
     """A voice of a synthesizer."""
 
-    engine: str  # flite, festival or espeak
+    engine: str  # flite, festival, foreign (a festival voice of another language, speaking English) or espeak
     name: str
     weight: float = 1.0  # how often the corpus uses it
 
@@ -52,10 +58,23 @@ def installed_voices() -> list[Voice]:
     if shutil.which("flite"):
         voices += [Voice("flite", name) for name in _FLITE_VOICES]
     if shutil.which("festival"):
-        voices += [Voice("festival", name) for name in _FESTIVAL_VOICES]
+        voices += [Voice("festival", name) for name in _FESTIVAL_VOICES if _has_festival(name)]
+        if _has_festival(_READER):
+            voices += [Voice("foreign", name, weight=0.4) for name in _FOREIGN_VOICES if _has_festival(name)]
     if ctypes.util.find_library("espeak-ng"):
         voices += [Voice("espeak", name, weight=0.25) for name in _ESPEAK_VOICES]
     return voices
+
+
+def guessed_phones(word: str) -> list[str]:
+    """Phones of a word by flite's letter-to-sound rules; none where flite is not installed or says nothing."""
+    if not shutil.which("flite"):
+        return []
+    try:
+        told = _run(["flite", "-voice", "slt", "-ps", "-t", word, "-o", "none"]).split()
+        return [name for label in told if (name := phone_name(label)) != SILENCE]
+    except (subprocess.SubprocessError, OSError, ValueError):
+        return []
 
 
 def synthesize(voice: Voice, text: str, stretch: float, pitch: float) -> Utterance:
@@ -70,7 +89,7 @@ def synthesize(voice: Voice, text: str, stretch: float, pitch: float) -> Utteran
     Raises:
         ValueError: The synthesizer failed or told times that make no sense; the message says which.
     """
-    engines = {"flite": _flite, "festival": _festival, "espeak": _espeak}
+    engines = {"flite": _flite, "festival": _festival, "foreign": _foreign, "espeak": _espeak}
     try:
         return engines[voice.engine](voice.name, text, stretch, pitch)
     except (subprocess.SubprocessError, OSError, RuntimeError, IndexError) as error:
@@ -91,16 +110,45 @@ def _flite(name: str, text: str, stretch: float, pitch: float) -> Utterance:
 def _festival(name: str, text: str, stretch: float, pitch: float) -> Utterance:
     """Run festival; its segment file has lines of end time, colour and phone. Pitch stays the voice's own."""
     with tempfile.TemporaryDirectory() as folder:
-        path, labels, script = (Path(folder) / file for file in ("speech.wav", "speech.lab", "speak.scm"))
-        script.write_text(
-            f"(voice_{name})\n(Parameter.set 'Duration_Stretch {stretch:.3f})\n"
-            f"(set! u (SynthText {json.dumps(text)}))\n"
-            f"(utt.save.segs u {json.dumps(str(labels))})\n(utt.save.wave u {json.dumps(str(path))} 'riff)\n",
-            encoding="ascii",
-        )
-        _run(["festival", "--batch", str(script)])
-        rows = [line.split() for line in labels.read_text(encoding="latin-1").splitlines()]
-        return _utterance(path, [(row[2], float(row[0])) for row in rows if len(row) == 3])
+        sentence = f"(Parameter.set 'Duration_Stretch {stretch:.3f})\n(set! u (SynthText {json.dumps(text)}))"
+        path, ends = _run_festival(Path(folder), name, sentence)
+        return _utterance(path, ends)
+
+
+def _run_festival(folder: Path, name: str, sentence: str) -> tuple[Path, list[tuple[str, float]]]:
+    """Let a voice speak the utterance `u` of a script; returns the audio and each segment's (label, end)."""
+    path, labels, script = (folder / file for file in ("speech.wav", "speech.lab", "speak.scm"))
+    script.write_text(
+        f"(voice_{name})\n{sentence}\n"
+        f"(utt.save.segs u {json.dumps(str(labels))})\n(utt.save.wave u {json.dumps(str(path))} 'riff)\n",
+        encoding="ascii",
+    )
+    _run(["festival", "--batch", str(script)])
+    rows = [line.split() for line in labels.read_text(encoding="latin-1").splitlines()]
+    return path, [(row[2], float(row[0])) for row in rows if len(row) == 3]
+
+
+@cache
+def _has_festival(name: str) -> bool:
+    """Whether festival has a voice."""
+    try:
+        listed = _run(["festival", "--batch", "(print (voice.list))"])
+    except (subprocess.SubprocessError, OSError):
+        return False
+    return name in re.findall(r"[\w-]+", listed)
+
+
+def _foreign(name: str, text: str, stretch: float, pitch: float) -> Utterance:
+    """Let a festival voice of another language speak what an English one reads, see `foreign`."""
+    with tempfile.TemporaryDirectory() as folder:
+        _, read = _run_festival(Path(folder), _READER, f"(set! u (SynthText {json.dumps(text)}))")
+    sounds = nearest_sounds(name, read, stretch)
+    with tempfile.TemporaryDirectory() as folder:
+        segments = festival_segments(name, sounds, pitch)
+        path, told = _run_festival(Path(folder), name, f"(set! u (utt.synth (Utterance Segments ({segments}))))")
+        if len(told) != len(sounds):
+            raise ValueError(f"The voice {name} spoke {len(told)} of {len(sounds)} sounds.")
+        return _utterance(path, heard_phones(sounds, [end for _, end in told]))
 
 
 def _run(command: Sequence[str]) -> str:

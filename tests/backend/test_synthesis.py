@@ -6,13 +6,14 @@ import shutil
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from retake.backend.errors import OptionsError
 from retake.backend.training import corpus
 from retake.backend.training.corpus import make_corpus, read_sentences
 from retake.backend.training.speech_folder import read_audio, read_speech_folder
-from retake.backend.training.synthesizers import Voice, installed_voices, synthesize
+from retake.backend.training.synthesizers import Utterance, Voice, installed_voices, synthesize
 
 needs_flite = pytest.mark.skipif(shutil.which("flite") is None, reason="flite is not installed")
 
@@ -75,3 +76,20 @@ def test_a_corpus_without_voices_or_hours_is_refused(tmp_path: Path, monkeypatch
     with pytest.raises(OptionsError, match="0 hours"):
         make_corpus(tmp_path / "c", 0)
     assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.skipif(not any(v.engine == "foreign" for v in installed_voices()), reason="no foreign festival voice")
+def test_a_foreign_voice_speaks_english_and_tells_what_is_heard() -> None:
+    voice = next(voice for voice in installed_voices() if voice.engine == "foreign")
+    spoken = synthesize(voice, "My papa may buy a puppy.", 1.0, 1.0)
+    names = [phone.name for phone in spoken.phones]
+    assert names.count("p") == 4
+    assert names.count("ay") == 2  # its two sounds are one phone
+    assert "ah" not in names
+    assert spoken.phones[-1].end == pytest.approx(len(spoken.audio) / spoken.rate)
+    loud = {phone.name: np.abs(_cut(spoken, phone.start, phone.end)).mean() for phone in spoken.phones}
+    assert loud["aa"] > 3 * loud["sil"]
+
+
+def _cut(spoken: Utterance, start: float, end: float) -> np.ndarray:
+    return spoken.audio[int(start * spoken.rate) : int(end * spoken.rate)]

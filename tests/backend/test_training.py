@@ -14,8 +14,10 @@ import torch
 from retake.backend.errors import InputError
 from retake.backend.models import load_checkpoint
 from retake.backend.protocol import CHANNEL_NAMES
-from retake.backend.training.augment import change_speed, colour, mask_features, warp_bands
+from retake.backend.training.augment import change_speed, colour, mask_features, warp_bands, worsen
 from retake.backend.training.cache import CropSampler, Segment, build_cache, gather_crops
+from retake.backend.training.denoisers import encode_cache
+from retake.backend.training.encoder import EncoderWithHeads, all_targets, target_scale
 from retake.backend.training.keyframes import KeyframeSampler, hump, reaches
 from retake.backend.training.loop import LoopConfig, load_tensors, rate_at, train
 from retake.backend.training.recipe import STAGES, Recipe, run_recipe
@@ -60,9 +62,34 @@ def test_the_recipe_makes_a_checkpoint_and_a_repeated_run_resumes(folder: Path, 
     assert len(models.channel_sd) == len(CHANNEL_NAMES)
     assert set(models.metadata["seam_reference"]) >= {"23.976", "24", "30", "60"}
     assert models.metadata["data"]["real_speakers"] == 2
+    assert list((recipe.run / "face" / "tensorboard").glob("events.*"))
     before = recipe.checkpoint.read_bytes()
     run_recipe(recipe, ("encoder", "face", "checkpoint"))
     assert recipe.checkpoint.read_bytes() == before
+
+
+def test_a_run_folder_keeps_to_what_it_was_begun_with(folder: Path, tmp_path: Path) -> None:
+    recipe = Recipe(folder, folder, tmp_path / "run", speech_copies=0)
+    run_recipe(recipe, ("features",))
+    other = speech_folder(tmp_path / "other", clips=3)
+    with pytest.raises(InputError, match="begun with another speech and lead"):
+        run_recipe(replace(recipe, speech=other, speech_lead=0.006), ("features",))
+    run_recipe(recipe, ("features",))
+
+
+def test_denoisers_hear_more_of_the_rule_than_the_encoder_did(folder: Path, tmp_path: Path) -> None:
+    cache = build_cache([folder], [1.0], [0], tmp_path / "features", 0)
+    torch.manual_seed(0)
+    network = EncoderWithHeads().eval()
+    _, controls = all_targets(cache.segments)
+    wanted = (controls - controls.mean(axis=0)) / target_scale(controls)
+    told = torch.from_numpy(encode_cache(cache, network, wanted, 0).astype(np.float32))
+    with torch.inference_mode():
+        segments = [cache.mel[4 * s.start : 4 * (s.start + s.frames)].astype(np.float32) for s in cache.segments]
+        heard = torch.cat([network.encoder(torch.from_numpy(mel)[None])[0] for mel in segments])
+        before, after = (network.control_head(features).numpy() for features in (heard, told))
+    assert np.abs(after - wanted).mean() < 0.7 * np.abs(before - wanted).mean()
+    assert np.abs(after - wanted).mean() > 0.1 * np.abs(before - wanted).mean()
 
 
 def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path: Path) -> None:
@@ -169,6 +196,15 @@ def test_masks_and_warps() -> None:
     assert slopes.min() > 0.89
     assert slopes.max() < 1.11
     assert slopes.std() > 0.02
+
+
+def test_worse_microphones_tilt_bands_and_hide_what_is_soft() -> None:
+    ramp = torch.linspace(-4.0, 2.0, 200)[None, :, None].expand(64, 200, 80)
+    heard = worsen(ramp, torch.Generator().manual_seed(0))
+    assert heard.shape == ramp.shape
+    raised = heard[:, 0].mean(dim=1) > -3.0  # the softest frames of some
+    assert 0.2 < raised.float().mean() < 0.7
+    assert (heard[:, -1] - ramp[:, -1]).abs().mean() < 0.4  # the loudest are only tilted
 
 
 def test_given_values_are_in_the_target_and_edits_fade() -> None:

@@ -10,10 +10,10 @@ import soundfile
 
 from retake.backend.cli import run as main
 from retake.backend.evaluation.lips import LipRig
-from retake.backend.evaluation.speech import Spoken, by_speaker, spread
+from retake.backend.evaluation.speech import Spoken, by_speaker, liveliness, noisy, spread
 from retake.backend.protocol import CHANNEL_NAMES
 from retake.backend.training.speech import read_phones
-from retake.backend.training.speech_folder import Clip
+from retake.backend.training.speech_folder import Clip, read_audio, read_speech_folder
 from retake.backend.training.teacher import perform
 
 ASSETS = Path(__file__).parents[3] / "backend" / "assets"
@@ -63,13 +63,65 @@ def test_speakers_with_few_closures_are_pooled_only() -> None:
     assert groups["made"]["closure"] == 1.0
 
 
-def test_the_command_measures_a_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    sample = json.loads((ASSETS / "sample.json").read_text())
+@pytest.fixture
+def sample(tmp_path: Path) -> Path:
+    """A folder with the recording that ships."""
+    told = json.loads((ASSETS / "sample.json").read_text())
     audio, rate = soundfile.read(ASSETS / "sample.flac")
     soundfile.write(tmp_path / "sample.flac", audio, rate)
-    row = {"file": "sample.flac", "seconds": len(audio) / rate, "phones": sample["phones"], "speaker": "sample"}
+    row = {"file": "sample.flac", "seconds": len(audio) / rate, "phones": told["phones"], "speaker": "sample"}
     (tmp_path / "phones.jsonl").write_text(json.dumps(row))
-    assert main(["evaluate", "speech", str(tmp_path), "--takes", "2", "--json", str(tmp_path / "r.json")]) == 0
+    return tmp_path
+
+
+def test_noise_is_as_loud_as_asked_for_against_what_is_spoken(sample: Path, tmp_path: Path) -> None:
+    clip = read_speech_folder(sample)[0]
+    audio = read_audio(clip.path)
+    speaking = np.concatenate(
+        [audio[int(p.start * 16000) : int(p.end * 16000)] for p in clip.phones if p.name != "sil"]
+    )
+    for level in (36.0, 12.0):
+        noise = read_audio(noisy(clip, level, tmp_path)) - audio
+        assert 10 * np.log10((speaking**2).mean() / (noise**2).mean()) == pytest.approx(level, abs=0.2)
+
+
+def test_noise_costs_closures(sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "noise", str(sample), "--takes", "1", "--json", str(sample / "r.json")]) == 0
+    rows = json.loads((sample / "r.json").read_text())
+    assert list(rows) == ["clean", "36 dB", "24 dB", "12 dB"]
+    assert rows["clean"]["closure_loss"] == 0.0
+    assert rows["12 dB"]["closure"] == pytest.approx(rows["clean"]["closure"] * (1 - rows["12 dB"]["closure_loss"]))
+    assert rows["12 dB"]["gap_correlation"] < rows["clean"]["gap_correlation"]
+    assert "closure_loss" in capsys.readouterr().out
+
+
+def test_guidance_trades_spread_for_sync(sample: Path) -> None:
+    plot = sample / "guidance.png"
+    assert main(["evaluate", "guidance", str(sample), "--json", str(sample / "r.json"), "--plot", str(plot)]) == 0
+    rows = json.loads((sample / "r.json").read_text())
+    assert rows["0"]["closure"] < rows["1"]["closure"]  # without audio nothing closes in time
+    assert rows["2"]["spread_lip_gap_mm"] < rows["0.5"]["spread_lip_gap_mm"]
+    assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_takes_are_told_beside_the_teachers(sample: Path) -> None:
+    assert main(["evaluate", "takes", str(sample), "--takes", "2", "--json", str(sample / "r.json")]) == 0
+    rows = json.loads((sample / "r.json").read_text())
+    assert set(rows["model"]) >= {"lip_gap_mm", "brow", "blink", "neck_deg", "blinks", "neck_sd_deg"}
+    assert rows["share"]["neck_deg"] == pytest.approx(rows["model"]["neck_deg"] / rows["teacher"]["neck_deg"])
+
+
+def test_blinks_and_turns_are_counted() -> None:
+    takes = np.zeros((2, 1800, 55), np.float32)  # a minute each
+    lid = CHANNEL_NAMES.index("eyeBlinkLeft")
+    for start in range(100, 1700, 160):
+        takes[0, start : start + 5, lid] = 0.9
+    takes[:, ::2, CHANNEL_NAMES.index("head_rotation.y")] = np.deg2rad(4.0)
+    assert liveliness([takes]) == pytest.approx({"blinks": 5.0, "neck_sd_deg": 2.0}, rel=1e-4)
+
+
+def test_the_command_measures_a_folder(sample: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "speech", str(sample), "--takes", "2", "--json", str(tmp_path / "r.json")]) == 0
     figures = json.loads((tmp_path / "r.json").read_text())
     assert figures["clips"] == 1
     assert figures["model"]["closure"] > figures["baselines"]["loudness"]["closure"]

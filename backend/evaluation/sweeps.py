@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What noise does to the lips, and what guidance trades: the measures of `evaluation.speech` at several settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..models import Models
+from ..pipelines.performance import PerformanceOptions
+from .speech import evaluate_speech
+
+NOISE_DB = (36.0, 24.0, 12.0)
+SCALES = (0.0, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
+
+
+def evaluate_noise(folder: Path, models: Models, options: PerformanceOptions) -> dict[str, Any]:
+    """The measures of clean speech and of speech in white noise at `NOISE_DB`.
+
+    Args:
+        folder: Recordings with phone times.
+        models: The model.
+        options: Takes, guidance, steps, style.
+
+    Returns:
+        By level, "clean" or in dB: the mean measures of the takes, and `closure_loss`, the share of the clean closure
+        score that is lost.
+
+    Raises:
+        InputError: The folder cannot be read.
+    """
+    levels: dict[str, float | None] = {"clean": None, **{f"{level:g} dB": level for level in NOISE_DB}}
+    found = {name: evaluate_speech(folder, models, options, level)["model"] for name, level in levels.items()}
+    clean = found["clean"]["closure"]
+    return {name: {**row, "closure_loss": 1.0 - row["closure"] / clean} for name, row in found.items()}
+
+
+def evaluate_guidance(
+    folder: Path, models: Models, options: PerformanceOptions, scales: Sequence[float] = SCALES
+) -> dict[str, dict[str, float]]:
+    """How closely the lips follow and how much takes differ, over the guidance scale.
+
+    Args:
+        folder: Recordings with phone times.
+        models: The model.
+        options: Takes, two at least, steps, style.
+        scales: Guidance scales.
+
+    Returns:
+        By scale: the mean measures of the takes, and the spread between them with a `spread_` before its name.
+
+    Raises:
+        InputError: The folder cannot be read.
+    """
+    rows = {}
+    for scale in scales:
+        found = evaluate_speech(folder, models, replace(options, guidance_scale=scale))
+        spread = {f"spread_{name}": value for name, value in found["spread"].items()}
+        rows[f"{scale:g}"] = {**found["model"], **spread}
+    return rows
+
+
+def plot_guidance(rows: Mapping[str, Mapping[str, float]], path: Path) -> None:
+    """Draw sync against spread, a point a scale: closure score and lip-gap correlation over the spread of the lips.
+
+    Args:
+        rows: From `evaluate_guidance`.
+        path: PNG or SVG to write.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    axes = figure.add_subplot(xlabel="spread of the lip gap between takes, mm", ylabel="sync")
+    spread = [row["spread_lip_gap_mm"] for row in rows.values()]
+    for name, label in (("closure", "closure score"), ("gap_correlation", "lip-gap correlation with the teacher")):
+        axes.plot(spread, [row[name] for row in rows.values()], marker="o", label=label)
+    for scale, row, x in zip(rows, rows.values(), spread, strict=True):
+        axes.annotate(scale, (x, row["closure"]), textcoords="offset points", xytext=(4, 6))
+    teacher = next(iter(rows.values()))["spread_teacher_lip_gap_mm"]
+    axes.axvline(teacher, linestyle=":", color="grey", label="spread of the teacher's takes")
+    axes.set_ylim(0.0, 1.0)
+    axes.legend(loc="lower right")
+    figure.savefig(path, dpi=144)
