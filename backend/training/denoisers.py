@@ -25,6 +25,7 @@ from .loop import Evaluate, LoopConfig, train
 from .takes import Takes
 
 _FEATURE_NOISE = 0.3  # in standard deviations of a feature: training clips are heard better than new ones
+_LARGEST_WEIGHT = 12.0  # of a diffusion step
 _TOLD = 0.6  # share of what the encoder missed that the denoisers are told in training
 _SHRINKING = 0.25  # by how much the rule is made smaller at most, as a regression does
 
@@ -135,7 +136,8 @@ def denoising_losses(model: nn.Module, batch: Batch, weights: LossWeights) -> di
     """
     predicted = model(batch.sample, batch.timesteps, batch.audio, batch.style, batch.mask)
     frames = torch.ones(predicted.shape[:2], dtype=torch.bool, device=predicted.device)
-    simple = simple_loss(batch.target, predicted, frames)
+    weight = step_weights(batch.timesteps).sqrt()[:, None, None]
+    simple = simple_loss(weight * batch.target, weight * predicted, frames)
     velocity = velocity_loss(batch.target, predicted, frames)
     given = keyframe_loss(batch.target, predicted, batch.mask)
     total = simple + weights.velocity * velocity + weights.keyframes * given
@@ -143,12 +145,20 @@ def denoising_losses(model: nn.Module, batch: Batch, weights: LossWeights) -> di
 
 
 def draw_timesteps(count: int, generator: np.random.Generator) -> NDArray[np.int64]:
-    """Diffusion steps (count,), with a density that grows with t.
+    """Line 3 of Algorithm 1: diffusion steps (count,), each as likely as the others."""
+    return (NUM_TRAIN_TIMESTEPS * generator.uniform(size=count)).astype(np.int64)
 
-    Line 3 of Algorithm 1 has a uniform one; but motion is smooth and its channels go together, so that half of the
-    steps are easy, and what the audio says is learned from the noisy ones.
+
+def step_weights(timesteps: Tensor) -> Tensor:
+    """How much the errors at diffusion steps (B,) count, (B,): the signal-to-noise ratio, 1 at least, 12 at most.
+
+    How far a take goes beyond another is small beside what both share; it is decided in the last steps, whose errors
+    are small. Counted alike, they are not learned, and takes are too much alike (cf. min-SNR weighting, Hang et al.
+    2023, which would neglect the noisy steps where the audio is learned).
     """
-    return (NUM_TRAIN_TIMESTEPS * np.sqrt(generator.uniform(size=count))).astype(np.int64)
+    alphas = ddpm_scheduler().alphas_cumprod[timesteps.cpu()].to(timesteps.device)
+    weights: Tensor = (alphas / (1.0 - alphas)).clamp(1.0, _LARGEST_WEIGHT)
+    return weights
 
 
 @dataclass(frozen=True)

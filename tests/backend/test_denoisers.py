@@ -20,6 +20,7 @@ from retake.backend.training.denoisers import (
     StyledDenoiser,
     TrainingData,
     denoising_losses,
+    step_weights,
     train_denoiser,
 )
 from retake.backend.training.keyframes import KeyframeSampler
@@ -78,10 +79,29 @@ def test_the_style_matters_to_the_network(batch: Batch) -> None:
 def test_the_total_weighs_velocity_by_ten_and_given_values_by_one() -> None:
     target, mask = torch.zeros(1, 4, 2), torch.zeros(1, 4, 2, dtype=torch.bool)
     mask[0, 3, 0] = True
-    batch = Batch(target, target, torch.tensor([5]), torch.zeros(1, 4, 6), torch.tensor([2]), mask)
+    batch = Batch(target, target, torch.tensor([450]), torch.zeros(1, 4, 6), torch.tensor([2]), mask)
     losses = denoising_losses(Sloping(), batch, DenoiserTraining(FACE, crop=4).weights)
     expected = {"simple": 14.0, "velocity": 4.0, "keyframes": 36.0, "total": 14.0 + 10 * 4.0 + 36.0}
     assert {name: loss.item() for name, loss in losses.items()} == pytest.approx(expected)
+
+
+def test_errors_of_nearly_clean_steps_count_more() -> None:
+    weights = step_weights(torch.arange(500))
+    assert (weights[1:] <= weights[:-1]).all()
+    assert weights[0] == pytest.approx(12.0)
+    assert (weights[300:] == 1.0).all()
+    target, mask = torch.zeros(1, 4, 2), torch.zeros(1, 4, 2, dtype=torch.bool)
+    batches = [
+        Batch(target, target, torch.tensor([t]), torch.zeros(1, 4, 6), torch.tensor([2]), mask) for t in (5, 450)
+    ]
+    clean, noisy = (denoising_losses(Sloping(), batch, LossWeights())["simple"].item() for batch in batches)
+    assert clean == pytest.approx(12.0 * noisy)
+
+
+def test_every_diffusion_step_is_as_likely_as_the_others(batch: Batch) -> None:
+    counts, _ = np.histogram(batch.timesteps.numpy(), bins=5, range=(0, 500))
+    assert counts.min() > 50
+    assert counts.max() < 115
 
 
 class Sloping(torch.nn.Module):
