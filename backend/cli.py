@@ -68,8 +68,9 @@ def generate(
     """Perform recordings and write the channels of every take to .npz.
 
     Members: channels (K, N, 52) float32, channel_names (52,), head_rotation (K, N, 3) in rad, fps, seeds (K,),
-    audio_seconds. Frame n stands for audio time n / fps; keys between frames are met when frames are read by straight
-    lines, so the keys of a channel stand at least a frame apart. A result that is there already is replaced.
+    audio_seconds, phone_times (P, 2) and phone_names (P,) as heard, pauses (Q, 2) in s. Frame n stands for audio time
+    n / fps; keys between frames are met when frames are read by straight lines, so the keys of a channel stand at
+    least a frame apart. A result that is there already is replaced.
     """
     from .commands import Generation, generate_files
     from .pipelines.performance import MAX_TAKES, PerformanceOptions

@@ -20,7 +20,8 @@ and events the other way, each with the `id` of its request (None where there is
 
 * {"type": "progress", "id", "stage", "step", "total", "seconds_left"} (seconds_left may be None: not known yet)
 * {"type": "result", "id", ...} + arrays; of a generate: {"seeds", "fps", "start_frame", "audio_seconds",
-  "channel_names", "seconds"} + channels (K, N, C), given_raw (K, G)
+  "channel_names", "seconds", "phones" [[start s, end s, ARPAbet], ...] as the model hears them, "pauses" [[start,
+  end], ...]} + channels (K, N, C), given_raw (K, G)
 * {"type": "error", "id", "code", "message", "remedy"}
 """
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .audio.hearing import pauses_between
 from .errors import OutputError
 from .pipelines.performance import Performance
 from .protocol import CONTROL_NAMES, MODEL_FPS
@@ -55,7 +56,7 @@ class ResultFiles:
         """Write one result to its temporary name.
 
         Members: channels (K, N, 52) float32, channel_names (52,), head_rotation (K, N, 3) float32 rad, fps, seeds (K,),
-        audio_seconds.
+        audio_seconds, and what the model hears: phone_times (P, 2) s, phone_names (P,), pauses (Q, 2) s.
 
         Raises:
             OutputError: The disk is full or not writable.
@@ -76,6 +77,9 @@ class ResultFiles:
                     fps=np.array(MODEL_FPS),
                     seeds=np.array(seeds, np.int64),
                     audio_seconds=np.array(performance.audio_seconds),
+                    phone_times=np.array([(p.start, p.end) for p in performance.phones]).reshape(-1, 2),
+                    phone_names=np.array([phone.name for phone in performance.phones], "U3"),
+                    pauses=np.array(pauses_between(performance.phones)).reshape(-1, 2),
                 )
         except OSError as error:
             raise _not_written(path, error) from error

@@ -136,6 +136,7 @@ class Server:
         return {"rig": digest, "missing_controls": list(rig.missing_controls)}, {}
 
     def _generate(self, message: Mapping[str, Any], arrays: Arrays) -> _Answer:
+        from .audio.hearing import pauses_between
         from .monitor import Monitor
         from .requests import parse_generate
 
@@ -156,6 +157,8 @@ class Server:
             "fps": MODEL_FPS,
             "start_frame": performance.start_frame,
             "audio_seconds": performance.audio_seconds,
+            "phones": [[round(phone.start, 4), round(phone.end, 4), phone.name] for phone in performance.phones],
+            "pauses": [[round(start, 4), round(end, 4)] for start, end in pauses_between(performance.phones)],
             "channel_names": list(CHANNEL_NAMES),
             "seconds": monitor.seconds,
         }

@@ -22,6 +22,7 @@ from ..errors import AudioError
 from ..models import AudioEncoder
 from ..monitor import Monitor
 from ..protocol import MODEL_FPS
+from .hearing import HeardPhone, heard_phones
 from .loading import Recording
 from .log_mel import FRAMES_PER_MOTION_FRAME, LogMelStatistics, log_mel_blocks, silent_log_mel
 
@@ -41,6 +42,7 @@ class AudioFeatures:
 
     seconds: float
     frames: Tensor
+    phones: tuple[HeardPhone, ...] = ()  # what the encoder hears, covering the recording
 
     @property
     def frame_count(self) -> int:
@@ -92,7 +94,9 @@ def extract_features(path: Path | str, encoder: AudioEncoder, monitor: Monitor) 
         frames = torch.cat(encoded)
         if not torch.isfinite(frames).all():
             raise AudioError(f"{recording.path.name} cannot be heard: its features are not finite.", "Export it again.")
-        return AudioFeatures(recording.seconds, frames)
+        with torch.inference_mode():
+            phones = heard_phones(encoder, frames[PADDING : PADDING + N], recording.seconds)
+        return AudioFeatures(recording.seconds, frames, phones)
 
 
 class FeatureCache:

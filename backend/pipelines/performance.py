@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..audio.features import AudioFeatures
+from ..audio.hearing import HeardPhone
 from ..diffusion.samplers import SAMPLERS
 from ..diffusion.schedules import NUM_TRAIN_TIMESTEPS
 from ..errors import OptionsError
@@ -85,6 +86,7 @@ class Performance:
     given_raw: NDArray[np.float32]  # (K, G), the networks' last prediction at each given value; NaN: not generated
     start_frame: int  # model frame of the first row
     audio_seconds: float
+    phones: tuple[HeardPhone, ...] = ()  # of the whole recording, as the encoder hears them
 
 
 class PerformancePipeline:
@@ -147,7 +149,7 @@ class PerformancePipeline:
             channels[:, :, columns], given_raw[:, own] = motion.channels, motion.given_raw[:, own]
             del motion  # as large as the result
         self._fill_context(channels, given, start, stages)
-        return Performance(channels, given_raw, start, features.seconds)
+        return Performance(channels, given_raw, start, features.seconds, features.phones)
 
     def _stages(self, parts: Sequence[str]) -> dict[str, MotionPipeline]:
         stages: dict[str, MotionPipeline] = {}

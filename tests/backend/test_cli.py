@@ -64,6 +64,9 @@ def test_generate_in_a_process_of_its_own(checkpoint: Path, recording: Path, key
     assert result["channel_names"].tolist() == list(CONTROL_NAMES)
     assert result["seeds"].tolist() == [5, 6, 7]
     assert (int(result["fps"]), float(result["audio_seconds"])) == (30, 5.0)
+    assert result["phone_times"].shape == (len(result["phone_names"]), 2)
+    assert (result["phone_times"][0, 0], result["phone_times"][-1, 1]) == (0.0, 5.0)
+    assert result["pauses"].shape[1] == 2
     np.testing.assert_allclose(result["channels"][:, 30, CONTROL_NAMES.index("mouthSmileLeft")], 0.6, atol=1e-6)
     np.testing.assert_allclose(result["head_rotation"][:, 90], [[0.0, 0.3, 0.0]] * 3, atol=1e-6)
     for track in result["channels"][:, :, CONTROL_NAMES.index("jawOpen")]:

@@ -90,6 +90,8 @@ def test_generate(backend: Backend, recording: Path) -> None:
     assert message["type"] == "result"
     assert (message["seeds"], message["fps"], message["start_frame"]) == ([4, 5, 6], 30, -30)
     assert message["audio_seconds"] == 5.0
+    assert (message["phones"][0][0], message["phones"][-1][1]) == (0.0, 5.0)
+    assert all(start < end for start, end in message["pauses"])
     assert message["channel_names"] == list(CHANNEL_NAMES)
     assert {"audio", "face", "head"} <= message["seconds"].keys()
     assert arrays["channels"].shape == (3, 211, 55)
