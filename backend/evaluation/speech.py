@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,13 @@ from ..pipelines.given import GivenValues
 from ..pipelines.performance import PerformanceOptions, PerformancePipeline
 from ..protocol import CONTROL_NAMES, MODEL_FPS
 from ..training.articulation import BILABIAL
+from ..training.speech import Phone
 from ..training.speech_folder import Clip, read_audio, read_speech_folder
 from ..training.teacher import perform
 from .lips import LipRig, SpokenClip, baselines, measure_lips
 from .takes import neck_difference_degrees, take_difference_mean
 
+_AS_LOUD = 6.0  # dB under the speech: silence is softer
 _SHUT = 0.5  # weight of eyeBlinkLeft that makes a blink
 _SMALLEST_GROUP = 25  # p b m that a speaker needs to be measured alone
 
@@ -59,7 +61,8 @@ def evaluate_speech(
 
     Returns:
         `model` (the measures, the mean over takes), `worst_take` of closure, `spread` between takes beside the
-        teacher's, `baselines`, `speakers` (those with at least 25 p b m), `clips`.
+        teacher's, `baselines`, `speakers` (those with at least 25 p b m), `clips`; `doubtful_silences`, see
+        `spoken_silences`, by recording, and `rest_without_doubtful`, the first take's rest in the others.
 
     Raises:
         InputError: The folder cannot be read.
@@ -70,8 +73,19 @@ def evaluate_speech(
     spoken = [speak(clip, models, pipeline, options, snr_db) for clip in clips]
     by_take = [measure_lips([one.take(k) for one in spoken], rig) for k in range(len(options.seeds))]
     loudness = [(one.clip.phones, _loudness(one.clip, len(one.rule))) for one in spoken]
+    doubtful = [spoken_silences(one.clip) for one in spoken]
+    trusted = [
+        replace(one.take(0), phones=[phone for phone in one.clip.phones if phone not in left_out])
+        for one, left_out in zip(spoken, doubtful, strict=True)
+    ]
     return {
         "clips": len(spoken),
+        "doubtful_silences": {
+            one.clip.path.name: [[phone.start, phone.end] for phone in found]
+            for one, found in zip(spoken, doubtful, strict=True)
+            if found
+        },
+        "rest_without_doubtful": measure_lips(trusted, rig)["rest"],
         "model": {name: float(np.mean([take[name] for take in by_take])) for name in by_take[0]},
         "worst_take": {"closure": min(take["closure"] for take in by_take)},
         "spread": spread(spoken, rig),
@@ -93,6 +107,25 @@ def speak(
     seconds = N / MODEL_FPS
     own = np.stack([perform(clip.phones, seconds, style=options.style, seed=seed) for seed in options.seeds])
     return Spoken(clip, takes[:, first : first + N], own, perform(clip.phones, seconds, style=options.style))
+
+
+def spoken_silences(clip: Clip) -> list[Phone]:
+    """Silences of the labels that are as loud as the speech: words that an aligner did not know.
+
+    In every other measure they count as they are labelled.
+    """
+    audio = read_audio(clip.path).astype(np.float64)
+
+    def power(phones: Sequence[Phone], margin: float = 0.0) -> float:
+        spans = [
+            audio[int((phone.start + margin) * SAMPLE_RATE) : int((phone.end - margin) * SAMPLE_RATE)]
+            for phone in phones
+        ]
+        return float((np.concatenate(spans) ** 2).mean())
+
+    speech = power([phone for phone in clip.phones if phone.name != SILENCE])
+    long = [phone for phone in clip.phones if phone.name == SILENCE and phone.seconds > 0.15]
+    return [phone for phone in long if power([phone], 0.06) > speech * 10.0 ** (-_AS_LOUD / 10.0)]
 
 
 def noisy(clip: Clip, snr_db: float, folder: Path) -> Path:

@@ -137,6 +137,9 @@ def evaluate_speech(
     figures = measure(folder, load_checkpoint(model or DEFAULT_CHECKPOINT), options)
     _write_json(json_file, figures)
     _print_table({"model": figures["model"], **figures["baselines"]})
+    for name, spans in figures["doubtful_silences"].items():
+        typer.echo(f"labelled silent, but as loud as the speech: {name} at {', '.join(f'{s[0]:.2f} s' for s in spans)}")
+    typer.echo(f"rest without these, first take: {figures['rest_without_doubtful']:.3f}")
     for name, value in figures["spread"].items():
         typer.echo(f"spread {name}: {value:.3f}")
 

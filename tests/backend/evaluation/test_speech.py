@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,16 @@ import soundfile
 
 from retake.backend.cli import run as main
 from retake.backend.evaluation.lips import LipRig
-from retake.backend.evaluation.speech import Spoken, by_speaker, liveliness, noisy, spread
+from retake.backend.evaluation.speech import (
+    Spoken,
+    by_speaker,
+    liveliness,
+    noisy,
+    spoken_silences,
+    spread,
+)
 from retake.backend.protocol import CHANNEL_NAMES
-from retake.backend.training.speech import read_phones
+from retake.backend.training.speech import Phone, read_phones
 from retake.backend.training.speech_folder import Clip, read_audio, read_speech_folder
 from retake.backend.training.teacher import perform
 
@@ -83,6 +91,15 @@ def test_noise_is_as_loud_as_asked_for_against_what_is_spoken(sample: Path, tmp_
     for level in (36.0, 12.0):
         noise = read_audio(noisy(clip, level, tmp_path)) - audio
         assert 10 * np.log10((speaking**2).mean() / (noise**2).mean()) == pytest.approx(level, abs=0.2)
+
+
+def test_a_word_labelled_silent_is_doubted(sample: Path) -> None:
+    clip = read_speech_folder(sample)[0]
+    assert spoken_silences(clip) == []
+    start, end = clip.phones[1].start, clip.phones[5].end
+    others = [phone for phone in clip.phones if not start <= phone.start < end]
+    wrong = replace(clip, phones=sorted([*others, Phone(start, end, "sil")], key=lambda phone: phone.start))
+    assert spoken_silences(wrong) == [Phone(start, end, "sil")]
 
 
 def test_noise_costs_closures(sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
