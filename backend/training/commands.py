@@ -22,6 +22,7 @@ def mount(app: typer.Typer) -> None:
     judging = typer.Typer(help="Measure a model, each measure beside its baselines.")
     judging.command(name="speech")(evaluate_speech)
     judging.command(name="takes")(evaluate_takes)
+    judging.command(name="editing")(evaluate_editing)
     judging.command(name="noise")(evaluate_noise)
     judging.command(name="guidance")(evaluate_guidance)
     judging.callback(invoke_without_command=True)(_show_help)
@@ -162,6 +163,29 @@ def evaluate_takes(
     rows = measure(folder, load_checkpoint(model or DEFAULT_CHECKPOINT), options)
     _write_json(json_file, rows)
     _print_table(rows)
+
+
+def evaluate_editing(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Recordings with phone times.")],
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here.")] = None,
+    takes: Annotated[int, typer.Option(help="Takes a recording.")] = 2,
+    guidance: Annotated[float, typer.Option(help="As of `generate`.")] = 1.0,
+    model: Annotated[Path | None, typer.Option(metavar="FILE", help="Another checkpoint.")] = None,
+) -> None:
+    """Measure how keys and kept spans are honoured and how smoothly, beside a cubic spline."""
+    from ..evaluation.editing import evaluate_editing as measure
+    from ..models import DEFAULT_CHECKPOINT, load_checkpoint
+    from ..pipelines.performance import PerformanceOptions
+
+    if json_file:
+        check_file_target(json_file)
+    options = PerformanceOptions(seeds=tuple(range(takes)), guidance_scale=guidance)
+    rows = measure(folder, load_checkpoint(model or DEFAULT_CHECKPOINT), options)
+    _write_json(json_file, rows)
+    names = next(iter(rows.values()))
+    typer.echo(f"{'':38}" + "".join(f"{name:>20}" for name in names))
+    for edit, row in rows.items():
+        typer.echo(f"{edit:38}" + "".join(f"{value:20.3f}" for value in row.values()))
 
 
 def evaluate_noise(

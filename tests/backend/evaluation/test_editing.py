@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from retake.backend.cli import run as main
+from retake.backend.evaluation.editing import GRID, Edit, given_frames, spline_through
+
+ASSETS = Path(__file__).parents[3] / "backend" / "assets"
+MOVING = np.array([0, 3, 52, 53, 54])
+
+
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.5])
+def test_spans_give_their_share_of_the_frames(share: float) -> None:
+    mask = given_frames(Edit("", kept=share), 300, MOVING, np.random.default_rng(0))
+    assert mask[:, 0].mean() == pytest.approx(share, abs=0.01)
+    assert not mask[:, 1].any()
+
+
+def test_keys_stand_at_their_rate() -> None:
+    mask = given_frames(Edit("", keys_a_second=3), 300, MOVING, np.random.default_rng(0))
+    assert np.flatnonzero(mask[:, 3]).tolist() == list(range(5, 300, 10))
+    single = given_frames(Edit("", keys_a_second=1, one_channel=True), 300, MOVING, np.random.default_rng(0))
+    assert single.sum(axis=1).max() == 1
+    assert single.any(axis=1).sum() == 10
+
+
+def test_the_spline_meets_the_given_values_and_is_smooth() -> None:
+    mask, values = np.zeros((60, 55), bool), np.zeros((60, 55), np.float32)
+    mask[[10, 30, 50], 3] = True
+    values[[10, 30, 50], 3] = [0.0, 1.0, 0.0]
+    elsewhere = np.full((60, 55), 0.5, np.float32)
+    drawn = spline_through(mask, values, elsewhere)
+    np.testing.assert_allclose(drawn[[10, 30, 50], 3], [0.0, 1.0, 0.0], atol=1e-6)
+    assert (drawn[:10, 3] == 0.0).all()
+    assert np.abs(np.diff(drawn[10:51, 3], 2)).max() < 0.01
+    assert (drawn[:, 4] == 0.5).all()
+
+
+def test_the_command_measures_the_whole_grid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = json.loads((ASSETS / "sample.json").read_text())
+    audio, rate = soundfile.read(ASSETS / "sample.flac")
+    soundfile.write(tmp_path / "sample.flac", audio, rate)
+    row = {"file": "sample.flac", "seconds": len(audio) / rate, "phones": told["phones"], "speaker": "sample"}
+    (tmp_path / "phones.jsonl").write_text(json.dumps(row))
+    assert main(["evaluate", "editing", str(tmp_path), "--takes", "1", "--json", str(tmp_path / "r.json")]) == 0
+    rows = json.loads((tmp_path / "r.json").read_text())
+    assert list(rows) == [f"{part}: {edit.name}" for part in ("face", "head") for edit in GRID]
+    assert all(0.0 <= rows[name]["raw_sd"] < 1.5 for name in rows if "one channel" not in name)
+    assert rows["face: 1 a second, moved"]["seam_ratio"] < 2.0
+    assert "spline_seam_ratio" in capsys.readouterr().out
