@@ -150,7 +150,7 @@ def _note(
     """Add one recording to a tally."""
     tally.misses.append(miss**2)
     tally.weights.append(count)
-    given = mask[:, columns].any(axis=1)
+    given: Flags = np.asarray(mask[:, columns].any(axis=1), np.bool_)
     near = given.copy()
     near[1:] |= given[:-1]
     near[:-1] |= given[1:]

@@ -24,12 +24,12 @@ Result = dict[str, np.ndarray]
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> list[Result]:
-    """Two takes of the sample, made twice, each time by a process of its own."""
+    """Four takes of the sample, made twice, each time by a process of its own."""
     return [generated(tmp_path_factory.mktemp("results") / "r.npz") for _ in range(2)]
 
 
 def generated(out: Path) -> Result:
-    done = run_backend("generate", str(SAMPLE), "--takes", "2", "--out", str(out))
+    done = run_backend("generate", str(SAMPLE), "--takes", "4", "--out", str(out))
     assert (done.returncode, done.stderr) == (0, "")
     with np.load(out, allow_pickle=False) as result:
         return dict(result)

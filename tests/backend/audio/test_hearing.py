@@ -38,7 +38,8 @@ def test_the_pause_between_the_sentences_is_found(heard: tuple[HeardPhone, ...])
 
 
 def test_phones_cover_the_recording(heard: tuple[HeardPhone, ...]) -> None:
-    assert (heard[0].start, heard[-1].end) == (0.0, pytest.approx(5.34, abs=1e-3))
+    assert heard[0].start == 0.0
+    assert heard[-1].end == pytest.approx(5.34, abs=1e-3)
     assert all(a.end == b.start and a.name != b.name for a, b in pairwise(heard))
 
 
