@@ -151,7 +151,8 @@ def _refuse(sentence: str) -> int:
 
 
 def _mount_training() -> None:
-    """Add the commands of the training, where its package is there (the extension's zip may leave it out)."""
+    """Add the commands that train and judge, where their package is there (the extension's zip may leave it out)."""
     if importlib.util.find_spec(".training.commands", __package__) is None:
         return
-    importlib.import_module(".training.commands", __package__).mount(app)
+    for part in ("training", "evaluation"):
+        importlib.import_module(f".{part}.commands", __package__).mount(app)

@@ -22,17 +22,7 @@ class FacePipeline(MotionPipeline):
     """Audio, style and given values to the weights of the named controls."""
 
     def __init__(self, models: Models, workers: Workers) -> None:
-        columns = list(FACE_CHANNELS)
-        super().__init__(
-            models.face,
-            models.motion_mean[columns],
-            models.motion_sd[columns],
-            columns,
-            _STREAM,
-            _REACH,
-            _HORIZON,
-            workers,
-        )
+        super().__init__(models.face, models, FACE_CHANNELS, _STREAM, _REACH, _HORIZON, workers)
 
     def fixed(self, predicted: NDArray[np.float32], keyframe_mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Closures of speech that the network performs are not opened by bending onto a key beside them."""

@@ -18,14 +18,4 @@ class HeadPipeline(MotionPipeline):
     """Audio, style and given values to the rotation of the neck."""
 
     def __init__(self, models: Models, workers: Workers) -> None:
-        columns = list(HEAD_CHANNELS)
-        super().__init__(
-            models.head,
-            models.motion_mean[columns],
-            models.motion_sd[columns],
-            columns,
-            _STREAM,
-            _REACH,
-            _HORIZON,
-            workers,
-        )
+        super().__init__(models.head, models, HEAD_CHANNELS, _STREAM, _REACH, _HORIZON, workers)

@@ -16,6 +16,7 @@ from ..audio.features import AudioFeatures
 from ..diffusion.guidance import GuidedDenoiser
 from ..diffusion.noise import take_noise
 from ..diffusion.samplers import SAMPLERS, sample_motion
+from ..models import Models
 from ..models.unet import ConditionedUNet
 from .free import FreeMotions
 from .given import GivenValues
@@ -59,8 +60,7 @@ class MotionPipeline:
     def __init__(
         self,
         network: ConditionedUNet,
-        mean: Tensor,
-        sd: Tensor,
+        models: Models,
         columns: Sequence[int],
         stream: int,
         reach: float,
@@ -71,8 +71,7 @@ class MotionPipeline:
 
         Args:
             network: Predicts clean motion (B, N, C), normalised.
-            mean: (C,) of the channels, in their units.
-            sd: (C,) standard deviation, above 0.
+            models: The model that it is part of, with the channels' mean and standard deviation.
             columns: Channel index of each of the C dimensions.
             stream: Which noise of a take it uses.
             reach: Frames over which what the network misses of a given value fades out.
@@ -81,8 +80,8 @@ class MotionPipeline:
         """
         self.network = network
         self.columns = tuple(columns)
-        self._mean = mean
-        self._sd = sd
+        self._mean = models.motion_mean[list(columns)]
+        self._sd = models.motion_sd[list(columns)]
         self._stream = stream
         self._reach = reach
         self._horizon = horizon

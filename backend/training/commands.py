@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sub-commands of the command line that make and judge the default model: `corpus`, `align`, `train`, `evaluate`."""
+"""Sub-commands of the command line that make the default model: `corpus`, `align`, `train`."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -19,19 +17,6 @@ def mount(app: typer.Typer) -> None:
     app.command()(corpus)
     app.command()(align)
     app.command()(train)
-    judging = typer.Typer(help="Measure a model, each measure beside its baselines.")
-    judging.command(name="speech")(evaluate_speech)
-    judging.command(name="takes")(evaluate_takes)
-    judging.command(name="editing")(evaluate_editing)
-    judging.command(name="noise")(evaluate_noise)
-    judging.command(name="guidance")(evaluate_guidance)
-    judging.callback(invoke_without_command=True)(_show_help)
-    app.add_typer(judging, name="evaluate")
-
-
-def _show_help(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
 
 
 def corpus(
@@ -118,129 +103,3 @@ def train(
     counts = {"encoder": encoder_iterations, "face": face_iterations, "head": head_iterations}
     with writing(run):
         run_recipe(recipe.shortened(counts), chosen)
-
-
-def evaluate_speech(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Recordings with phone times.")],
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here.")] = None,
-    takes: Annotated[int, typer.Option(help="Takes a recording.")] = 4,
-    guidance: Annotated[float, typer.Option(help="As of `generate`.")] = 1.0,
-    model: Annotated[Path | None, typer.Option(metavar="FILE", help="Another checkpoint.")] = None,
-) -> None:
-    """Measure the lips on real speech, beside the teacher, another clip and a mouth driven by loudness."""
-    from ..evaluation.speech import evaluate_speech as measure
-    from ..models import DEFAULT_CHECKPOINT, load_checkpoint
-    from ..pipelines.performance import PerformanceOptions
-
-    if json_file:
-        check_file_target(json_file)
-    options = PerformanceOptions(seeds=tuple(range(takes)), guidance_scale=guidance)
-    figures = measure(folder, load_checkpoint(model or DEFAULT_CHECKPOINT), options)
-    _write_json(json_file, figures)
-    _print_table({"model": figures["model"], **figures["baselines"]})
-    for name, spans in figures["doubtful_silences"].items():
-        typer.echo(f"labelled silent, but as loud as the speech: {name} at {', '.join(f'{s[0]:.2f} s' for s in spans)}")
-    typer.echo(f"rest without these, first take: {figures['rest_without_doubtful']:.3f}")
-    for name, value in figures["spread"].items():
-        typer.echo(f"spread {name}: {value:.3f}")
-
-
-def evaluate_takes(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Recordings with phone times.")],
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here.")] = None,
-    takes: Annotated[int, typer.Option(min=2, help="Takes a recording.")] = 4,
-    guidance: Annotated[float, typer.Option(help="As of `generate`.")] = 1.0,
-    model: Annotated[Path | None, typer.Option(metavar="FILE", help="Another checkpoint.")] = None,
-) -> None:
-    """Measure how takes differ in lips, brows, blinks and head, beside the teacher's own takes."""
-    from ..evaluation.speech import evaluate_takes as measure
-    from ..models import DEFAULT_CHECKPOINT, load_checkpoint
-    from ..pipelines.performance import PerformanceOptions
-
-    if json_file:
-        check_file_target(json_file)
-    options = PerformanceOptions(seeds=tuple(range(takes)), guidance_scale=guidance)
-    rows = measure(folder, load_checkpoint(model or DEFAULT_CHECKPOINT), options)
-    _write_json(json_file, rows)
-    _print_table(rows)
-
-
-def evaluate_editing(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Recordings with phone times.")],
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here.")] = None,
-    takes: Annotated[int, typer.Option(help="Takes a recording.")] = 2,
-    guidance: Annotated[float, typer.Option(help="As of `generate`.")] = 1.0,
-    model: Annotated[Path | None, typer.Option(metavar="FILE", help="Another checkpoint.")] = None,
-) -> None:
-    """Measure how keys and kept spans are honoured and how smoothly, beside a cubic spline."""
-    from ..evaluation.editing import evaluate_editing as measure
-    from ..models import DEFAULT_CHECKPOINT, load_checkpoint
-    from ..pipelines.performance import PerformanceOptions
-
-    if json_file:
-        check_file_target(json_file)
-    options = PerformanceOptions(seeds=tuple(range(takes)), guidance_scale=guidance)
-    rows = measure(folder, load_checkpoint(model or DEFAULT_CHECKPOINT), options)
-    _write_json(json_file, rows)
-    names = next(iter(rows.values()))
-    typer.echo(f"{'':38}" + "".join(f"{name:>20}" for name in names))
-    for edit, row in rows.items():
-        typer.echo(f"{edit:38}" + "".join(f"{value:20.3f}" for value in row.values()))
-
-
-def evaluate_noise(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Recordings with phone times.")],
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here.")] = None,
-    takes: Annotated[int, typer.Option(help="Takes a recording.")] = 2,
-    guidance: Annotated[float, typer.Option(help="As of `generate`.")] = 1.0,
-    model: Annotated[Path | None, typer.Option(metavar="FILE", help="Another checkpoint.")] = None,
-) -> None:
-    """Measure the lips on speech in white noise, 36, 24 and 12 dB under it."""
-    from ..evaluation.sweeps import evaluate_noise as measure
-    from ..models import DEFAULT_CHECKPOINT, load_checkpoint
-    from ..pipelines.performance import PerformanceOptions
-
-    if json_file:
-        check_file_target(json_file)
-    options = PerformanceOptions(seeds=tuple(range(takes)), guidance_scale=guidance)
-    rows = measure(folder, load_checkpoint(model or DEFAULT_CHECKPOINT), options)
-    _write_json(json_file, rows)
-    _print_table(rows)
-
-
-def evaluate_guidance(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Recordings with phone times.")],
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here.")] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw sync against spread, PNG or SVG.")] = None,
-    takes: Annotated[int, typer.Option(min=2, help="Takes a recording.")] = 4,
-    model: Annotated[Path | None, typer.Option(metavar="FILE", help="Another checkpoint.")] = None,
-) -> None:
-    """Measure the lips and the spread of takes over the guidance scale."""
-    from ..evaluation.sweeps import evaluate_guidance as measure
-    from ..evaluation.sweeps import plot_guidance
-    from ..models import DEFAULT_CHECKPOINT, load_checkpoint
-    from ..pipelines.performance import PerformanceOptions
-
-    for target in (json_file, plot):
-        if target:
-            check_file_target(target)
-    options = PerformanceOptions(seeds=tuple(range(takes)))
-    rows = measure(folder, load_checkpoint(model or DEFAULT_CHECKPOINT), options)
-    _write_json(json_file, rows)
-    if plot:
-        with writing(plot):
-            plot_guidance(rows, plot)
-    _print_table(rows)
-
-
-def _write_json(path: Path | None, figures: Mapping[str, Any]) -> None:
-    if path:
-        with writing(path):
-            path.write_text(json.dumps(figures, indent=1), encoding="utf-8")
-
-
-def _print_table(columns: Mapping[str, Mapping[str, float]]) -> None:
-    """Print measures as rows, a column a setting."""
-    typer.echo(f"{'':26}" + "".join(f"{name:>13}" for name in columns))
-    for measure in next(iter(columns.values())):
-        typer.echo(f"{measure:26}" + "".join(f"{column[measure]:13.3f}" for column in columns.values()))

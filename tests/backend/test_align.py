@@ -65,14 +65,28 @@ def test_what_cannot_be_aligned_says_why(aligner: Aligner, text: str, sentence: 
         aligner.align(read_audio(SAMPLE), text)
 
 
-def test_a_word_nobody_knows_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(align, "guessed_phones", lambda word: [])  # as on a machine without flite
+@pytest.fixture
+def no_flite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No program is found, flite neither."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
+@pytest.mark.skipif(shutil.which("flite") is None, reason="flite is not installed")
+def test_flite_guesses_what_no_dictionary_has() -> None:
+    aligner = Aligner()
+    found = aligner.align(read_audio(SAMPLE), TOLD["text"].replace("Maybe", "Mayby"))
+    assert next(phone.name for phone in found if phone.name != "sil") == "m"
+    assert list(aligner.guessed) == ["mayby"]
+
+
+@pytest.mark.usefixtures("no_flite")
+def test_a_word_nobody_knows_is_named() -> None:
     with pytest.raises(AlignmentError, match="no pronunciation of brillig, toves"):
         Aligner().align(read_audio(SAMPLE), "Brillig moves the toves")
 
 
-def test_a_lexicon_teaches_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(align, "guessed_phones", lambda word: [])
+@pytest.mark.usefixtures("no_flite")
+def test_a_lexicon_teaches_words(tmp_path: Path) -> None:
     lexicon = tmp_path / "words.txt"
     lexicon.write_text("mayby M EY1 B IY0\n")
     found = Aligner(lexicon).align(read_audio(SAMPLE), TOLD["text"].replace("Maybe", "Mayby"))

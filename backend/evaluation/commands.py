@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sub-commands of the command line that judge a model: `evaluate speech|takes|editing|noise|guidance`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..outputs import check_file_target, writing
+
+if TYPE_CHECKING:
+    from ..models import Models
+    from ..pipelines.performance import PerformanceOptions
+
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Recordings with phone times.")]
+Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here.")]
+Takes = Annotated[int, typer.Option(min=1, help="Takes a recording.")]
+SeveralTakes = Annotated[int, typer.Option(min=2, help="Takes a recording.")]
+Guidance = Annotated[float, typer.Option(help="As of `generate`.")]
+Model = Annotated[Path | None, typer.Option(metavar="FILE", help="Another checkpoint.")]
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the commands to the backend's command line."""
+    judging = typer.Typer(help="Measure a model, each measure beside its baselines.")
+    judging.command()(speech)
+    judging.command()(takes)
+    judging.command()(editing)
+    judging.command()(noise)
+    judging.command()(guidance)
+    judging.callback(invoke_without_command=True)(_show_help)
+    app.add_typer(judging, name="evaluate")
+
+
+def _show_help(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def speech(
+    folder: Folder, json_file: Json = None, takes: Takes = 4, guidance: Guidance = 1.0, model: Model = None
+) -> None:
+    """Measure the lips on real speech, beside the teacher, another clip and a mouth driven by loudness."""
+    from .speech import evaluate_speech
+
+    _check_targets(json_file)
+    figures = evaluate_speech(folder, _models(model), _options(takes, guidance))
+    _write_json(json_file, figures)
+    _print_table({"model": figures["model"], **figures["baselines"]})
+    for name, spans in figures["doubtful_silences"].items():
+        typer.echo(f"labelled silent, but as loud as the speech: {name} at {', '.join(f'{s[0]:.2f} s' for s in spans)}")
+    typer.echo(f"rest without these, first take: {figures['rest_without_doubtful']:.3f}")
+    for name, value in figures["spread"].items():
+        typer.echo(f"spread {name}: {value:.3f}")
+
+
+def takes(
+    folder: Folder, json_file: Json = None, takes: SeveralTakes = 4, guidance: Guidance = 1.0, model: Model = None
+) -> None:
+    """Measure how takes differ in lips, brows, blinks and head, beside the teacher's own takes."""
+    from .speech import evaluate_takes
+
+    _check_targets(json_file)
+    rows = evaluate_takes(folder, _models(model), _options(takes, guidance))
+    _write_json(json_file, rows)
+    _print_table(rows)
+
+
+def editing(
+    folder: Folder, json_file: Json = None, takes: Takes = 2, guidance: Guidance = 1.0, model: Model = None
+) -> None:
+    """Measure how keys and kept spans are honoured and how smoothly, beside a cubic spline."""
+    from .editing import evaluate_editing
+
+    _check_targets(json_file)
+    rows = evaluate_editing(folder, _models(model), _options(takes, guidance))
+    _write_json(json_file, rows)
+    names = next(iter(rows.values()))
+    _print_table({name: {edit: row[name] for edit, row in rows.items()} for name in names})
+
+
+def noise(
+    folder: Folder, json_file: Json = None, takes: Takes = 2, guidance: Guidance = 1.0, model: Model = None
+) -> None:
+    """Measure the lips on speech in white noise, 36, 24 and 12 dB under it."""
+    from .sweeps import evaluate_noise
+
+    _check_targets(json_file)
+    rows = evaluate_noise(folder, _models(model), _options(takes, guidance))
+    _write_json(json_file, rows)
+    _print_table(rows)
+
+
+def guidance(
+    folder: Folder,
+    json_file: Json = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw sync against spread, PNG or SVG.")] = None,
+    takes: SeveralTakes = 4,
+    model: Model = None,
+) -> None:
+    """Measure the lips and the spread of takes over the guidance scale."""
+    from .sweeps import evaluate_guidance, plot_guidance
+
+    _check_targets(json_file, plot)
+    rows = evaluate_guidance(folder, _models(model), _options(takes))
+    _write_json(json_file, rows)
+    if plot:
+        with writing(plot):
+            plot_guidance(rows, plot)
+    _print_table(rows)
+
+
+def _check_targets(*paths: Path | None) -> None:
+    """Find out before the work whether its results can be written."""
+    for path in paths:
+        if path:
+            check_file_target(path)
+
+
+def _models(path: Path | None) -> Models:
+    from ..models import DEFAULT_CHECKPOINT, load_checkpoint
+
+    return load_checkpoint(path or DEFAULT_CHECKPOINT)
+
+
+def _options(takes: int, scale: float = 1.0) -> PerformanceOptions:
+    from ..pipelines.performance import PerformanceOptions
+
+    return PerformanceOptions(seeds=tuple(range(takes)), guidance_scale=scale)
+
+
+def _write_json(path: Path | None, figures: Mapping[str, Any]) -> None:
+    if path:
+        with writing(path):
+            path.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+
+
+def _print_table(columns: Mapping[str, Mapping[str, float]]) -> None:
+    """Print measures as rows, a column a setting."""
+    widths = {name: max(12, len(name)) + 1 for name in columns}
+    first = max(len(measure) for measure in next(iter(columns.values())))
+    typer.echo(" " * first + "".join(f"{name:>{width}}" for name, width in widths.items()))
+    for measure in next(iter(columns.values())):
+        values = "".join(f"{column[measure]:{widths[name]}.3f}" for name, column in columns.items())
+        typer.echo(f"{measure:{first}}{values}")
