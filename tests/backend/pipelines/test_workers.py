@@ -111,9 +111,11 @@ def test_a_failed_request_leaves_nothing_behind() -> None:
 
 
 INTERRUPTED = """
+import signal
 import threading
 from retake.backend.pipelines.workers import Workers
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs are born deaf to it
 halted = threading.Event()
 
 def work(*_):
