@@ -9,7 +9,7 @@ from __future__ import annotations
 from .config import DenoiserConfig
 from .unet import ConditionedUNet
 
-DEFAULT_HEAD = DenoiserConfig(motion_dim=3, widths=(48, 96, 128), given_reach=20)
+DEFAULT_HEAD = DenoiserConfig(motion_dim=3, widths=(48, 96, 128), given_reaches=(20, 10, 5))
 
 
 class HeadDenoiser(ConditionedUNet):

@@ -126,6 +126,30 @@ class GivenSkip(nn.Module):
         return predicted + functional.conv1d(missed, kernel, padding=padding, groups=channels) / weight
 
 
+class SmoothGivenSkip(nn.Module):
+    """As `GivenSkip`, for motion so smooth that the bend of a learned kernel shows as a jerk at every given value.
+
+    Raised cosines of several reaches in turn, the widest first, each spreading what those before it left (multilevel
+    approximation of scattered data, Lee, Wolberg and Shin 1997): lone values bend widely, close ones are still met.
+    """
+
+    def __init__(self, channels: int, reaches: tuple[int, ...]) -> None:
+        super().__init__()
+        self.channels, self.reaches = channels, reaches
+        for number, reach in enumerate(reaches):
+            cosine = 0.5 + 0.5 * torch.cos(torch.pi * torch.arange(-reach, reach + 1) / reach)
+            self.register_buffer(f"kernel_{number}", cosine.repeat(channels, 1)[:, None], persistent=False)
+
+    def forward(self, predicted: Tensor, given: Tensor, flags: Tensor) -> Tensor:
+        """Bend a prediction (B, C, N) towards the given values (B, C, N), where the flags (B, C, N) are 1."""
+        for number, reach in enumerate(self.reaches):
+            kernel = self.get_buffer(f"kernel_{number}")
+            weight = functional.conv1d(flags, kernel, padding=reach, groups=self.channels).clamp(min=1.0)
+            missed = flags * (given - predicted)
+            predicted = predicted + functional.conv1d(missed, kernel, padding=reach, groups=self.channels) / weight
+        return predicted
+
+
 class ResidualBlock(nn.Module):
     """Dilated residual block with batch normalisation, for the audio encoder."""
 

@@ -4,7 +4,7 @@
 Deviations from the paper: the style vector enters every block instead of only the last one, the timestep modulates
 every block and gates the noisy motion (early steps carry no motion, and its noise would drown the audio), and a
 guidance flag *a channel* (Sec. 3.2 has one a frame) is concatenated to the given values, of the face as well. The
-outermost skip connection is `GivenSkip`.
+outermost skip connection is `GivenSkip` or `SmoothGivenSkip`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from ..errors import ShapeError
 from .config import DenoiserConfig
-from .layers import ConditionedBlock, GivenSkip, TimestepEmbedding
+from .layers import ConditionedBlock, GivenSkip, SmoothGivenSkip, TimestepEmbedding
 
 
 class ConditionedUNet(nn.Module):
@@ -48,7 +48,7 @@ class ConditionedUNet(nn.Module):
         )
         self.up = nn.ModuleList(self._level(width, modulation_dim) for width in config.widths[:-1])
         self.motion_decoder = nn.Conv1d(config.widths[0], config.motion_dim, 1)
-        self.given_skip = GivenSkip(config.motion_dim, config.given_reach) if config.given_reach else None
+        self.given_skip = given_skip(config)
 
     def _level(self, width: int, modulation_dim: int) -> nn.ModuleList:
         """Blocks of one level, on one of its two sides."""
@@ -119,6 +119,13 @@ class ConditionedUNet(nn.Module):
                 hidden = self.join[level](torch.cat([hidden, kept[level]], dim=1))
             hidden = run_blocks(self.up[level], hidden, modulation, pooled(audio, level))
         return hidden
+
+
+def given_skip(config: DenoiserConfig) -> GivenSkip | SmoothGivenSkip | None:
+    """The skip connection of the given values that a configuration asks for."""
+    if config.given_reaches:
+        return SmoothGivenSkip(config.motion_dim, config.given_reaches)
+    return GivenSkip(config.motion_dim, config.given_reach) if config.given_reach else None
 
 
 def run_blocks(blocks: nn.Module, hidden: Tensor, modulation: Tensor, audio: Tensor) -> Tensor:

@@ -9,11 +9,14 @@ same. (The paper's overwriting is the limit of a reach of one frame.)
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..protocol import CONTROL_NAMES
 
+Kind = TypeVar("Kind", bound=np.generic)
 Motion = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 
@@ -109,14 +112,24 @@ def _runs(flags: Flags) -> list[tuple[int, int]]:
 
 
 def _drawn_on(clean: Motion, keyframe_mask: Flags, step: int) -> Motion:
-    """Straight line through the two frames before (step 1) or after (-1) each frame, read at the frame itself.
+    """What a frame would be by the two frames before it (step 1) or after it (-1), on a straight line.
 
-    Where the farther one is given it is another key's affair: the nearer one alone is held.
+    Where the farther one is given it is another key's affair: the nearer one alone is held. A value that stands alone
+    is read from both sides, from the cubic through them: motion that curves there is then no miss.
     """
-    near, far = (np.clip(np.arange(clean.shape[1]) - step * away, 0, clean.shape[1] - 1) for away in (1, 2))
-    slope = np.where(keyframe_mask[:, far], np.float32(0.0), clean[:, near] - clean[:, far])
-    drawn: Motion = clean[:, near] + slope
-    return drawn
+    one, other, beyond, behind = (_shifted(clean, step * away) for away in (-1, 1, -2, 2))
+    slope = np.where(_shifted(keyframe_mask, -2 * step), np.float32(0.0), one - beyond)
+    alone = ~(_shifted(keyframe_mask, -1) | _shifted(keyframe_mask, 1))
+    alone &= ~(_shifted(keyframe_mask, -2) | _shifted(keyframe_mask, 2))
+    alone[:, :2] = alone[:, -2:] = False
+    cubic = (np.float32(4.0) * (one + other) - (beyond + behind)) / np.float32(6.0)
+    return np.where(alone, cubic, one + slope)
+
+
+def _shifted(array: NDArray[Kind], frames: int) -> NDArray[Kind]:
+    """Each frame's neighbour, `frames` later, of (B, N, C); the last there is beyond the ends."""
+    N = array.shape[1]
+    return array[:, np.clip(np.arange(N) + frames, 0, N - 1)]
 
 
 def _fade(distance: NDArray[np.float64]) -> Motion:

@@ -19,7 +19,7 @@ from retake.backend.models import (
     load_checkpoint,
     save_checkpoint,
 )
-from retake.backend.models.layers import GivenSkip
+from retake.backend.models.layers import GivenSkip, SmoothGivenSkip
 from retake.backend.models.phones import PHONES, VOWELS, phone_name
 
 SMALL_FACE = DenoiserConfig(motion_dim=5, feature_dim=6, style_dim=4, widths=(8, 12), time_dim=8)
@@ -102,6 +102,17 @@ def test_values_given_throughout_replace_the_prediction() -> None:
     skip = GivenSkip(1, reach=4)
     level = skip(torch.zeros(1, 1, 30), torch.full((1, 1, 30), 2.0), torch.ones(1, 1, 30))
     torch.testing.assert_close(level, torch.full((1, 1, 30), 2.0))
+
+
+def test_the_smooth_skip_bends_widely_around_lone_values_and_meets_close_ones() -> None:
+    skip = SmoothGivenSkip(3, (20, 10, 5))
+    predicted, flags, given = torch.zeros(1, 3, 120), torch.zeros(1, 3, 120), torch.zeros(1, 3, 120)
+    flags[0, 0, 60] = flags[0, 1, 50] = flags[0, 1, 61] = 1.0
+    given[0, 0, 60], given[0, 1, 50], given[0, 1, 61] = 1.0, 1.0, -1.0
+    bent = skip(predicted, given, flags)[0]
+    assert bent[0].diff(n=2).abs().max() < 0.0125  # of a raised cosine over 20 frames: (pi / 20)^2 / 2
+    assert bent[0, :40].abs().max() == bent[0, 81:].abs().max() == bent[2].abs().max() == 0
+    torch.testing.assert_close(bent[1, [50, 61]], torch.tensor([1.0, -1.0]), atol=0.02, rtol=0)
 
 
 def test_wrong_shapes_are_named() -> None:

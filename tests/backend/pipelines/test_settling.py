@@ -53,6 +53,12 @@ def test_a_straight_line_through_a_given_value_stays() -> None:
     np.testing.assert_allclose(settled, raw, atol=1e-6)
 
 
+def test_a_curve_that_passes_through_a_lone_given_value_stays() -> None:
+    raw = np.broadcast_to(np.sin(np.arange(60, dtype=np.float32) / 8)[None, :, None], (2, 60, 3))
+    settled = settle(raw, *given_at((13, 1, float(raw[0, 13, 1]))), 15.0, None)  # at the crest
+    np.testing.assert_allclose(settled, raw, atol=2e-4)
+
+
 def test_between_near_given_values_it_blends() -> None:
     settled = settle(np.zeros((2, 60, 3), np.float32), *given_at((20, 0, 1.0), (22, 0, 0.5)), REACH, None)
     np.testing.assert_allclose(settled[:, 21, 0], 0.75, atol=1e-6)
