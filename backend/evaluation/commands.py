@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sub-commands of the command line that judge a model: `evaluate speech|takes|editing|noise|guidance`."""
+"""Sub-commands of the command line that judge a model, the teacher and the labels: `evaluate speech|takes|...`."""
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ def mount(app: typer.Typer) -> None:
     judging.command()(editing)
     judging.command()(noise)
     judging.command()(guidance)
+    judging.command()(teacher)
+    judging.command()(labels)
     judging.callback(invoke_without_command=True)(_show_help)
     app.add_typer(judging, name="evaluate")
 
@@ -50,10 +52,12 @@ def speech(
     _check_targets(json_file)
     figures = evaluate_speech(folder, _models(model), _options(takes, guidance))
     _write_json(json_file, figures)
-    _print_table({"model": figures["model"], **figures["baselines"]})
+    columns = {"model": figures["model"], "trusted": figures["model_without_doubtful"], **figures["baselines"]}
+    _print_table(columns)
     for name, spans in figures["doubtful_silences"].items():
         typer.echo(f"labelled silent, but as loud as the speech: {name} at {', '.join(f'{s[0]:.2f} s' for s in spans)}")
-    typer.echo(f"rest without these, first take: {figures['rest_without_doubtful']:.3f}")
+    if figures["doubtful_silences"]:
+        typer.echo("`trusted` leaves rest and correlations in these out")
     for name, value in figures["spread"].items():
         typer.echo(f"spread {name}: {value:.3f}")
 
@@ -73,14 +77,17 @@ def takes(
 def editing(
     folder: Folder, json_file: Json = None, takes: Takes = 2, guidance: Guidance = 1.0, model: Model = None
 ) -> None:
-    """Measure how keys and kept spans are honoured and how smoothly, beside a cubic spline."""
+    """Measure how keys and kept spans are honoured, how smoothly, beside a cubic spline, and how far a key carries."""
     from .editing import evaluate_editing
+    from .reach import evaluate_reach
 
     _check_targets(json_file)
-    rows = evaluate_editing(folder, _models(model), _options(takes, guidance))
-    _write_json(json_file, rows)
-    names = next(iter(rows.values()))
-    _print_table({name: {edit: row[name] for edit, row in rows.items()} for name in names})
+    loaded, options = _models(model), _options(takes, guidance)
+    rows = evaluate_editing(folder, loaded, options)
+    reach = evaluate_reach(folder, loaded, options)
+    _write_json(json_file, {**rows, "reach": reach})
+    _print_rows(rows)
+    _print_rows(reach)
 
 
 def noise(
@@ -114,6 +121,29 @@ def guidance(
     _print_table(rows)
 
 
+def teacher(folder: Folder, json_file: Json = None, takes: SeveralTakes = 4) -> None:
+    """Measure the articulation teacher itself on the phone times of a folder, in each of its styles."""
+    from .teacher import evaluate_teacher
+
+    _check_targets(json_file)
+    rows = evaluate_teacher(folder, takes)
+    _write_json(json_file, rows)
+    _print_table(rows)
+
+
+def labels(folder: Folder, json_file: Json = None) -> None:
+    """Measure the teacher on pocketsphinx's times of the same phones: how far two aligners agree."""
+    from .labels import evaluate_labels
+
+    _check_targets(json_file)
+    rows = evaluate_labels(folder)
+    _write_json(json_file, rows)
+    if not rows:
+        typer.echo("None of the recordings could be aligned.")
+        return
+    _print_table(rows)
+
+
 def _check_targets(*paths: Path | None) -> None:
     """Find out before the work whether its results can be written."""
     for path in paths:
@@ -137,6 +167,13 @@ def _write_json(path: Path | None, figures: Mapping[str, Any]) -> None:
     if path:
         with writing(path):
             path.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+
+
+def _print_rows(rows: Mapping[str, Mapping[str, float]]) -> None:
+    """Print settings as rows, a column a measure."""
+    names = next(iter(rows.values()), {})
+    if names:
+        _print_table({name: {setting: row[name] for setting, row in rows.items()} for name in names})
 
 
 def _print_table(columns: Mapping[str, Mapping[str, float]]) -> None:

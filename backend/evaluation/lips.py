@@ -32,6 +32,7 @@ _REST_SHARE = 0.18
 _SPREAD = frozenset(["iy", "ey", "ih", "eh", "ae", "s", "z"])
 _ROUND = frozenset(["uw", "ow", "w", "ao", "oy", "uh"])
 _LAG_FRAMES = 10
+_AROUND = 0.1  # s
 _LIP_CONTROLS: dict[str, tuple[str, ...]] = {
     "jawOpen": ("jawOpen",),
     "mouthClose": ("mouthClose",),
@@ -94,21 +95,33 @@ class SpokenClip:
     phones: Sequence[Phone]
     channels: NDArray[np.float32]  # (N, 52 or more)
     reference: NDArray[np.float32]  # (N, 52 or more), the teacher without variation
+    doubtful: Sequence[Phone] = ()  # silences that are not to be trusted: neither rest nor correlations count there
+
+    def counted(self) -> NDArray[np.bool_]:
+        """Frames (N,) outside the doubtful silences and the time around them in which the lips come and go."""
+        times = np.arange(len(self.channels)) / MOTION_FPS
+        counted = np.ones(len(times), np.bool_)
+        for phone in self.doubtful:
+            counted &= (times < phone.start - _AROUND) | (times > phone.end + _AROUND)
+        return counted
 
 
 @dataclass(frozen=True)
-class _Tracks:
-    """A clip with its tracks in mm."""
+class Tracks:
+    """A clip with its tracks in mm, at any frame rate."""
 
     phones: Sequence[Phone]
     gap: Floats
     width: Floats
     loud: float  # 95th percentile of the gap
     neutral: float
+    doubtful: Sequence[Phone] = ()
+    fps: float = MOTION_FPS
+    first: float = 0.0  # time of frame 0, s
 
     def at(self, time: float) -> int:
         """Frame nearest to a time."""
-        return min(len(self.gap) - 1, max(0, round(time * MOTION_FPS)))
+        return min(len(self.gap) - 1, max(0, round((time - self.first) * self.fps)))
 
     def closed(self) -> NDArray[np.bool_]:
         """Frames at which the lips are closed."""
@@ -131,6 +144,8 @@ def measure_lips(clips: Sequence[SpokenClip], rig: LipRig) -> dict[str, float]:
     tracks = [_tracks(clip, rig) for clip in clips]
     on_pbm, on_vowels = closed_shares(tracks)
     reference = [rig.gap(clip.reference) for clip in clips]
+    counted = np.concatenate([clip.counted() for clip in clips])
+    made, wanted = np.concatenate([track.gap for track in tracks]), np.concatenate(reference)
     return {
         "closed_pbm": on_pbm,
         "closed_vowels": on_vowels,
@@ -140,17 +155,18 @@ def measure_lips(clips: Sequence[SpokenClip], rig: LipRig) -> dict[str, float]:
         "rounding_auc": rounding_auc(tracks),
         "rest": rest_share(tracks),
         "lag_ms": lag_ms([track.gap for track in tracks], reference),
-        "gap_correlation": correlation(np.concatenate([track.gap for track in tracks]), np.concatenate(reference)),
+        "gap_correlation": correlation(made[counted], wanted[counted]),
         "control_correlation": control_correlation(clips),
     }
 
 
-def _tracks(clip: SpokenClip, rig: LipRig) -> _Tracks:
+def _tracks(clip: SpokenClip, rig: LipRig) -> Tracks:
     gap = rig.gap(clip.channels)
-    return _Tracks(clip.phones, gap, rig.width(clip.channels), float(np.percentile(gap, 95)), max(0.0, rig.gap_neutral))
+    loud, neutral = float(np.percentile(gap, 95)), max(0.0, rig.gap_neutral)
+    return Tracks(clip.phones, gap, rig.width(clip.channels), loud, neutral, clip.doubtful)
 
 
-def closed_shares(tracks: Sequence[_Tracks]) -> tuple[float, float]:
+def closed_shares(tracks: Sequence[Tracks]) -> tuple[float, float]:
     """Share of p b m with a closed frame within one frame of their centre, and of open vowels closed at theirs."""
     on_pbm, on_vowels = [], []
     for track in tracks:
@@ -164,14 +180,14 @@ def closed_shares(tracks: Sequence[_Tracks]) -> tuple[float, float]:
     return _mean(on_pbm), _mean(on_vowels)
 
 
-def opening(tracks: Sequence[_Tracks]) -> float:
+def opening(tracks: Sequence[Tracks]) -> float:
     """Mean gap at the centres of open vowels, mm."""
     return _mean(
         [track.gap[track.at(phone.centre)] for track in tracks for phone in track.phones if is_open_vowel(phone)]
     )
 
 
-def labiodental_auc(tracks: Sequence[_Tracks]) -> float:
+def labiodental_auc(tracks: Sequence[Tracks]) -> float:
     """How surely the gap tells vowels of 50 ms or more from f v: probability that the vowel's is larger."""
     vowels, others = [], []
     for track in tracks:
@@ -183,7 +199,7 @@ def labiodental_auc(tracks: Sequence[_Tracks]) -> float:
     return auc(vowels, others)
 
 
-def rounding_auc(tracks: Sequence[_Tracks]) -> float:
+def rounding_auc(tracks: Sequence[Tracks]) -> float:
     """How surely the mouth's width tells spread from rounded phones of 40 ms or more."""
     spread, rounded = [], []
     for track in tracks:
@@ -197,13 +213,13 @@ def rounding_auc(tracks: Sequence[_Tracks]) -> float:
     return auc(spread, rounded)
 
 
-def rest_share(tracks: Sequence[_Tracks]) -> float:
+def rest_share(tracks: Sequence[Tracks]) -> float:
     """Share of frames inside silences over 120 ms, 60 ms off their ends, whose gap is under 18% of the loud gap."""
     resting: list[bool] = []
     for track in tracks:
-        times = np.arange(len(track.gap)) / MOTION_FPS
+        times = track.first + np.arange(len(track.gap)) / track.fps
         for phone in track.phones:
-            if phone.name == SILENCE and phone.seconds > 0.12:
+            if phone.name == SILENCE and phone.seconds > 0.12 and phone not in track.doubtful:
                 inside = (times >= phone.start + 0.06) & (times <= phone.end - 0.06)
                 resting += list(track.gap[inside] < _REST_SHARE * track.loud)
     return _mean(resting)
@@ -231,8 +247,8 @@ def overlap(made: Floats, wanted: Floats, lag: int) -> float:
 
 def control_correlation(clips: Sequence[SpokenClip]) -> float:
     """Mean over the six lip controls of the correlation with the teacher, both sides averaged."""
-    made = np.concatenate([clip.channels for clip in clips])
-    wanted = np.concatenate([clip.reference for clip in clips])
+    made = np.concatenate([clip.channels[clip.counted()] for clip in clips])
+    wanted = np.concatenate([clip.reference[clip.counted()] for clip in clips])
     values = []
     for sides in _LIP_CONTROLS.values():
         columns = [CHANNEL_NAMES.index(side) for side in sides]

@@ -27,10 +27,12 @@ from ..training.speech import Phone
 from ..training.speech_folder import Clip, read_audio, read_speech_folder
 from ..training.teacher import perform
 from .lips import LipRig, SpokenClip, baselines, measure_lips
+from .published import LipVertices, beat_align, diversity, lip_sync
 from .takes import neck_difference_degrees, take_difference_mean
 
 _AS_LOUD = 6.0  # dB under the speech: silence is softer
 _SHUT = 0.5  # weight of eyeBlinkLeft that makes a blink
+_OTHER_SEED = 9000
 _SMALLEST_GROUP = 25  # p b m that a speaker needs to be measured alone
 
 
@@ -62,7 +64,8 @@ def evaluate_speech(
     Returns:
         `model` (the measures, the mean over takes), `worst_take` of closure, `spread` between takes beside the
         teacher's, `baselines`, `speakers` (those with at least 25 p b m), `clips`; `doubtful_silences`, see
-        `spoken_silences`, by recording, and `rest_without_doubtful`, the first take's rest in the others.
+        `spoken_silences`, by recording, and `model_without_doubtful`, the measures with neither rest nor correlations
+        in them.
 
     Raises:
         InputError: The folder cannot be read.
@@ -74,9 +77,9 @@ def evaluate_speech(
     by_take = [measure_lips([one.take(k) for one in spoken], rig) for k in range(len(options.seeds))]
     loudness = [(one.clip.phones, _loudness(one.clip, len(one.rule))) for one in spoken]
     doubtful = [spoken_silences(one.clip) for one in spoken]
-    trusted = [
-        replace(one.take(0), phones=[phone for phone in one.clip.phones if phone not in left_out])
-        for one, left_out in zip(spoken, doubtful, strict=True)
+    trusting = [
+        measure_lips([replace(one.take(k), doubtful=left) for one, left in zip(spoken, doubtful, strict=True)], rig)
+        for k in range(len(options.seeds))
     ]
     return {
         "clips": len(spoken),
@@ -85,13 +88,18 @@ def evaluate_speech(
             for one, found in zip(spoken, doubtful, strict=True)
             if found
         },
-        "rest_without_doubtful": measure_lips(trusted, rig)["rest"],
-        "model": {name: float(np.mean([take[name] for take in by_take])) for name in by_take[0]},
+        "model": means(by_take),
+        "model_without_doubtful": means(trusting),
         "worst_take": {"closure": min(take["closure"] for take in by_take)},
         "spread": spread(spoken, rig),
         "baselines": baselines(loudness, rig),
         "speakers": by_speaker(spoken, rig),
     }
+
+
+def means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Mean of each measure over rows of the same measures."""
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
 
 def speak(
@@ -187,7 +195,7 @@ def evaluate_takes(folder: Path, models: Models, options: PerformanceOptions) ->
 
     Returns:
         `model`, `teacher` and `share` (the model's over the teacher's) of: the spreads of `spread`; `blinks`, a
-        minute; `neck_sd_deg`, how far a take's neck turns from its own mean, RMS.
+        minute; `neck_sd_deg`, how far a take's neck turns from its own mean, RMS; and `as_published`.
 
     Raises:
         InputError: The folder cannot be read.
@@ -196,9 +204,29 @@ def evaluate_takes(folder: Path, models: Models, options: PerformanceOptions) ->
     spoken = [speak(clip, models, pipeline, options) for clip in tqdm(read_speech_folder(folder), disable=None)]
     found = spread(spoken, rig)
     names = [name for name in found if not name.startswith(("teacher_", "least_"))]
+    lips = LipVertices.of_head()
     model = {name: found[name] for name in names} | liveliness([one.takes for one in spoken])
+    model |= means([as_published(one.takes, one, lips) for one in spoken])
     teacher = {name: found[f"teacher_{name}"] for name in names} | liveliness([one.teacher_takes for one in spoken])
+    teacher |= means([as_published(one.teacher_takes, one, lips) for one in spoken])
     return {"model": model, "teacher": teacher, "share": {name: model[name] / teacher[name] for name in model}}
+
+
+def as_published(takes: NDArray[np.float32], spoken: Spoken, lips: LipVertices) -> dict[str, float]:
+    """The measures of `evaluation.published` of takes (K, N, 55) of one recording, means over takes.
+
+    Returns:
+        `lip_sync_mm` to the teacher's rule; `div_lips_mm`, `div_head_rad` between takes; `beat_align` of the head with
+        a performance of the teacher that is none of the takes.
+    """
+    neck, reference = len(CONTROL_NAMES), lips(spoken.rule)
+    head = perform(spoken.clip.phones, spoken.clip.seconds, seed=_OTHER_SEED)[:, neck:]
+    return {
+        "lip_sync_mm": float(np.mean([lip_sync(lips(take), reference) for take in takes])),
+        "div_lips_mm": diversity(lips(takes)),
+        "div_head_rad": diversity(takes[:, :, neck:]),
+        "beat_align": float(np.mean([beat_align(take[:, neck:], head) for take in takes])),
+    }
 
 
 def liveliness(performances: Sequence[NDArray[np.float32]]) -> dict[str, float]:

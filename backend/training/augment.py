@@ -69,9 +69,10 @@ def _equalise(signal: NDArray[np.float64], generator: np.random.Generator) -> ND
 
 
 def _noise(signal: NDArray[np.float64], generator: np.random.Generator) -> NDArray[np.float64]:
-    """White to brown noise at 8 to 40 dB under the speech."""
+    """White to brown noise at 8 to 40 dB under the speech, white as often as not."""
     spectrum = np.fft.rfft(generator.normal(0.0, 1.0, len(signal)))
-    tilt = np.maximum(np.arange(len(spectrum)), 20.0 * len(spectrum) / 8000.0) ** -generator.uniform(0.0, 1.0)
+    slope = max(0.0, generator.uniform(-1.0, 1.0))
+    tilt = np.maximum(np.arange(len(spectrum)), 20.0 * len(spectrum) / 8000.0) ** -slope
     noise = np.fft.irfft(spectrum * tilt, len(signal))
     level = np.sqrt((signal**2).mean()) * 10 ** (-generator.uniform(8.0, 40.0) / 20)
     scaled: NDArray[np.float64] = noise * level / (np.sqrt((noise**2).mean()) + 1e-9)

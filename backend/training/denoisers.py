@@ -38,6 +38,7 @@ class DenoiserTraining:
     crop: int  # motion frames; the paper: 30 for the face, 300 for the head
     batch: int = 64
     condition_dropout: float = 0.1  # share of samples without audio, for classifier-free guidance
+    contact_weight: float = 1.0  # of the errors while lips or teeth have to touch
     weights: LossWeights = field(default_factory=LossWeights)
 
 
@@ -136,7 +137,7 @@ def denoising_losses(model: nn.Module, batch: Batch, weights: LossWeights) -> di
     """
     predicted = model(batch.sample, batch.timesteps, batch.audio, batch.style, batch.mask)
     frames = torch.ones(predicted.shape[:2], dtype=torch.bool, device=predicted.device)
-    weight = step_weights(batch.timesteps).sqrt()[:, None, None]
+    weight = (step_weights(batch.timesteps)[:, None] * batch.emphasis).sqrt()[:, :, None]
     simple = simple_loss(weight * batch.target, weight * predicted, frames)
     velocity = velocity_loss(batch.target, predicted, frames)
     given = keyframe_loss(batch.target, predicted, batch.mask)
@@ -170,6 +171,7 @@ class TrainingData:
     takes: Takes
     mean: NDArray[np.float32]  # (55,)
     scale: NDArray[np.float32]  # (55,)
+    contacts: NDArray[np.bool_]  # (F,), True where lips or teeth have to touch, see `encoder.contact_frames`
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,7 @@ class Batch:
     audio: Tensor
     style: Tensor
     mask: Tensor
+    emphasis: Tensor  # (B, N), weight of each frame's errors
 
 
 class Batches:
@@ -203,7 +206,8 @@ class Batches:
         timesteps = torch.from_numpy(draw_timesteps(len(target), generator))
         noise = torch.from_numpy(generator.standard_normal(motion.shape, dtype=np.float32))
         sample = torch.where(mask, target, self._add_noise(target, noise, timesteps))
-        tensors = (target, sample, timesteps, self._audio(starts, generator), torch.from_numpy(style), mask)
+        audio, emphasis = self._audio(starts, generator), torch.from_numpy(self._emphasis(starts))
+        tensors = (target, sample, timesteps, audio, torch.from_numpy(style), mask, emphasis)
         return Batch(*(tensor.to(device) for tensor in tensors))
 
     def _motion(self, starts: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.float32]:
@@ -219,6 +223,14 @@ class Batches:
         """Style of the takes that `_motion` drew, (B,)."""
         segment = np.searchsorted(self._starts, starts, side="right") - 1
         return self._data.takes.styles[self._take, segment]
+
+    def _emphasis(self, starts: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Weights (B, N) of the crops' frames: a lip that does not quite touch is seen, one that touches too often not.
+
+        Errors of x0 weighed by what x0 is make the samples those of a distribution in which it is likelier by as much.
+        """
+        touching = self._data.contacts[starts[:, None] + np.arange(self._training.crop)]
+        return np.where(touching, np.float32(self._training.contact_weight), np.float32(1.0))
 
     def _audio(self, starts: NDArray[np.int64], generator: np.random.Generator) -> Tensor:
         """Audio features of the crops with a little noise; some without audio (Sec. 3.1: 10%)."""

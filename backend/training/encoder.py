@@ -21,6 +21,7 @@ from ..evaluation.lips import correlation
 from ..models.audio_encoder import AudioEncoder
 from ..models.phones import PHONES
 from ..protocol import CHANNEL_NAMES
+from .articulation import BILABIAL, LABIODENTAL
 from .augment import mask_features, warp_bands, worsen
 from .cache import Cache, CropSampler, Segment, gather_crops
 from .expression import bump
@@ -37,6 +38,7 @@ _CROP = 96  # motion frames
 _BATCH = 32
 _REGRESSION_WEIGHT = 1.5
 _LABEL_SMOOTHING = 0.1
+_CONTACT_WEIGHT = 2.5  # of frames in which lips or teeth have to touch: what is missed there is seen
 _COLUMNS = [CHANNEL_NAMES.index(name) for name in REGRESSED]
 
 
@@ -77,6 +79,11 @@ def all_targets(segments: Sequence[Segment]) -> tuple[NDArray[np.int64], NDArray
     return np.concatenate(phones), np.concatenate(controls)
 
 
+def contact_frames(phones: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which frames (F,), by the class of their phone, have the lips or the teeth and a lip touch: p b m f v."""
+    return np.isin(phones, [PHONES.index(name) for name in sorted(BILABIAL | LABIODENTAL)])
+
+
 def target_scale(controls: NDArray[np.float32]) -> NDArray[np.float32]:
     """Divisor (11,) that standardises the control head's targets (F, 11)."""
     scale: NDArray[np.float32] = controls.std(axis=0) + np.float32(1e-3)
@@ -98,6 +105,7 @@ def train_encoder(cache: Cache, judged: Sequence[Clip], folder: Path, config: Lo
     phones, controls = all_targets(cache.segments)
     mean, sd = controls.mean(axis=0), target_scale(controls)
     standardised = (controls - mean) / sd
+    weights = np.where(contact_frames(phones), np.float32(_CONTACT_WEIGHT), np.float32(1.0))
     sampler = CropSampler(cache.segments, _CROP, config.seed)
 
     def step_losses(network: nn.Module, step: int, device: torch.device) -> Mapping[str, Tensor]:
@@ -107,12 +115,14 @@ def train_encoder(cache: Cache, judged: Sequence[Clip], folder: Path, config: Lo
         mel = mask_features(worsen(warp_bands(mel, generator), generator), generator)
         rows = starts[:, None] + np.arange(_CROP)
         logits, predicted = network(mel.to(device))
+        weight = torch.from_numpy(weights[rows]).to(device)
+        wanted = torch.from_numpy(phones[rows]).to(device)
         named = functional.cross_entropy(
-            logits.flatten(0, 1),
-            torch.from_numpy(phones[rows]).flatten().to(device),
-            label_smoothing=_LABEL_SMOOTHING,
+            logits.transpose(1, 2), wanted, reduction="none", label_smoothing=_LABEL_SMOOTHING
         )
-        regressed = functional.mse_loss(predicted, torch.from_numpy(standardised[rows]).to(device))
+        named = (weight * named).mean()
+        missed = (predicted - torch.from_numpy(standardised[rows]).to(device)).square().mean(dim=-1)
+        regressed = (weight * missed).mean()
         return {"total": named + _REGRESSION_WEIGHT * regressed, "phones": named, "controls": regressed}
 
     network = train(EncoderWithHeads(), step_losses, config, folder, judge(judged, mean, sd))

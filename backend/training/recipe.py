@@ -26,7 +26,7 @@ from ..models.phones import PHONES
 from ..protocol import CHANNEL_NAMES, CONTROL_NAMES
 from .cache import Cache, build_cache, load_cache
 from .denoisers import DenoiserTraining, StyledDenoiser, TrainingData, encode_cache, train_denoiser
-from .encoder import EncoderWithHeads, all_targets, target_scale, train_encoder
+from .encoder import EncoderWithHeads, all_targets, contact_frames, target_scale, train_encoder
 from .judging import FaceJudge, HeadJudge, JudgedClip, Normalisation, judged_clips
 from .keyframes import KeyframeSampler
 from .loop import LoopConfig, load_tensors
@@ -151,7 +151,7 @@ def face_stage(recipe: Recipe) -> StyledDenoiser:
     prepared = prepare(recipe)
     network = StyledDenoiser(FaceDenoiser(), len(STYLE_NAMES))
     judge = FaceJudge(prepared.judged, LipRig.of_head(), prepared.normalisation(_FACE_CHANNELS))
-    training = DenoiserTraining(_FACE_CHANNELS, crop=96, batch=24)
+    training = DenoiserTraining(_FACE_CHANNELS, crop=96, batch=24, contact_weight=2.0)
     keyframes = KeyframeSampler(CHANNEL_NAMES[_FACE_CHANNELS], together=False)
     return train_denoiser(network, prepared.data, training, keyframes, recipe.run / "face", recipe.face, judge)
 
@@ -186,11 +186,11 @@ def prepare(recipe: Recipe) -> Prepared:
     mean, sd = statistics(recipe, takes)
     stored = recipe.run / "encoder" / "features.npy"
     best = trained_weights(recipe, "encoder")
+    phones, controls = all_targets(cache.segments)
     if not stored.exists() or stored.stat().st_mtime < best.stat().st_mtime:
-        _, controls = all_targets(cache.segments)
         standardised = (controls - controls.mean(axis=0)) / target_scale(controls)
         np.save(stored, encode_cache(cache, network, standardised, recipe.seed))
-    data = TrainingData(cache.segments, np.load(stored), takes, mean, scale_of(sd))
+    data = TrainingData(cache.segments, np.load(stored), takes, mean, scale_of(sd), contact_frames(phones))
     return Prepared(data, judged_clips(read_speech_folder(recipe.judge), network.encoder), sd)
 
 

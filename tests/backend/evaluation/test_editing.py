@@ -6,12 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 
 from retake.backend.cli import run as main
 from retake.backend.evaluation.editing import GRID, Edit, given_frames, spline_through
 
-ASSETS = Path(__file__).parents[3] / "backend" / "assets"
 MOVING = np.array([0, 3, 52, 53, 54])
 
 
@@ -42,15 +40,15 @@ def test_the_spline_meets_the_given_values_and_is_smooth() -> None:
     assert (drawn[:, 4] == 0.5).all()
 
 
-def test_the_command_measures_the_whole_grid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told = json.loads((ASSETS / "sample.json").read_text())
-    audio, rate = soundfile.read(ASSETS / "sample.flac")
-    soundfile.write(tmp_path / "sample.flac", audio, rate)
-    row = {"file": "sample.flac", "seconds": len(audio) / rate, "phones": told["phones"], "speaker": "sample"}
-    (tmp_path / "phones.jsonl").write_text(json.dumps(row))
-    assert main(["evaluate", "editing", str(tmp_path), "--takes", "1", "--json", str(tmp_path / "r.json")]) == 0
-    rows = json.loads((tmp_path / "r.json").read_text())
+def test_the_command_measures_the_whole_grid(spoken_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert (
+        main(["evaluate", "editing", str(spoken_folder), "--takes", "1", "--json", str(spoken_folder / "r.json")]) == 0
+    )
+    rows = json.loads((spoken_folder / "r.json").read_text())
+    reach = rows.pop("reach")
     assert list(rows) == [f"{part}: {edit.name}" for part in ("face", "head") for edit in GRID]
+    assert reach["browInnerUp"]["half_seconds"] > reach["jawOpen"]["half_seconds"] > 0.08
+    assert all(row["longest_faded_seconds"] < 1.0 for row in reach.values())
     assert all(0.0 <= rows[name]["raw_sd"] < 1.5 for name in rows if "one channel" not in name)
     assert rows["face: 1 a second, moved"]["seam_ratio"] < 2.0
     assert "spline_seam_ratio" in capsys.readouterr().out

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 
 from retake.backend.cli import run as main
 from retake.backend.evaluation.lips import LipRig
@@ -71,19 +70,8 @@ def test_speakers_with_few_closures_are_pooled_only() -> None:
     assert groups["made"]["closure"] == 1.0
 
 
-@pytest.fixture
-def sample(tmp_path: Path) -> Path:
-    """A folder with the recording that ships."""
-    told = json.loads((ASSETS / "sample.json").read_text())
-    audio, rate = soundfile.read(ASSETS / "sample.flac")
-    soundfile.write(tmp_path / "sample.flac", audio, rate)
-    row = {"file": "sample.flac", "seconds": len(audio) / rate, "phones": told["phones"], "speaker": "sample"}
-    (tmp_path / "phones.jsonl").write_text(json.dumps(row))
-    return tmp_path
-
-
-def test_noise_is_as_loud_as_asked_for_against_what_is_spoken(sample: Path, tmp_path: Path) -> None:
-    clip = read_speech_folder(sample)[0]
+def test_noise_is_as_loud_as_asked_for_against_what_is_spoken(spoken_folder: Path, tmp_path: Path) -> None:
+    clip = read_speech_folder(spoken_folder)[0]
     audio = read_audio(clip.path)
     speaking = np.concatenate(
         [audio[int(p.start * 16000) : int(p.end * 16000)] for p in clip.phones if p.name != "sil"]
@@ -93,8 +81,8 @@ def test_noise_is_as_loud_as_asked_for_against_what_is_spoken(sample: Path, tmp_
         assert 10 * np.log10((speaking**2).mean() / (noise**2).mean()) == pytest.approx(level, abs=0.2)
 
 
-def test_a_word_labelled_silent_is_doubted(sample: Path) -> None:
-    clip = read_speech_folder(sample)[0]
+def test_a_word_labelled_silent_is_doubted(spoken_folder: Path) -> None:
+    clip = read_speech_folder(spoken_folder)[0]
     assert spoken_silences(clip) == []
     start, end = clip.phones[1].start, clip.phones[5].end
     others = [phone for phone in clip.phones if not start <= phone.start < end]
@@ -102,9 +90,9 @@ def test_a_word_labelled_silent_is_doubted(sample: Path) -> None:
     assert spoken_silences(wrong) == [Phone(start, end, "sil")]
 
 
-def test_noise_costs_closures(sample: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["evaluate", "noise", str(sample), "--takes", "1", "--json", str(sample / "r.json")]) == 0
-    rows = json.loads((sample / "r.json").read_text())
+def test_noise_costs_closures(spoken_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "noise", str(spoken_folder), "--takes", "1", "--json", str(spoken_folder / "r.json")]) == 0
+    rows = json.loads((spoken_folder / "r.json").read_text())
     assert list(rows) == ["clean", "36 dB", "24 dB", "12 dB"]
     assert rows["clean"]["closure_loss"] == 0.0
     assert rows["12 dB"]["closure"] == pytest.approx(rows["clean"]["closure"] * (1 - rows["12 dB"]["closure_loss"]))
@@ -112,19 +100,24 @@ def test_noise_costs_closures(sample: Path, capsys: pytest.CaptureFixture[str]) 
     assert "closure_loss" in capsys.readouterr().out
 
 
-def test_guidance_trades_spread_for_sync(sample: Path) -> None:
-    plot = sample / "guidance.png"
-    assert main(["evaluate", "guidance", str(sample), "--json", str(sample / "r.json"), "--plot", str(plot)]) == 0
-    rows = json.loads((sample / "r.json").read_text())
+def test_guidance_trades_spread_for_sync(spoken_folder: Path) -> None:
+    plot = spoken_folder / "guidance.png"
+    assert (
+        main(["evaluate", "guidance", str(spoken_folder), "--json", str(spoken_folder / "r.json"), "--plot", str(plot)])
+        == 0
+    )
+    rows = json.loads((spoken_folder / "r.json").read_text())
     assert rows["0"]["closure"] < rows["1"]["closure"]  # without audio nothing closes in time
     assert rows["2"]["spread_lip_gap_mm"] < rows["0.5"]["spread_lip_gap_mm"]
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
-def test_takes_are_told_beside_the_teachers(sample: Path) -> None:
-    assert main(["evaluate", "takes", str(sample), "--takes", "2", "--json", str(sample / "r.json")]) == 0
-    rows = json.loads((sample / "r.json").read_text())
+def test_takes_are_told_beside_the_teachers(spoken_folder: Path) -> None:
+    assert main(["evaluate", "takes", str(spoken_folder), "--takes", "2", "--json", str(spoken_folder / "r.json")]) == 0
+    rows = json.loads((spoken_folder / "r.json").read_text())
     assert set(rows["model"]) >= {"lip_gap_mm", "brow", "blink", "neck_deg", "blinks", "neck_sd_deg"}
+    assert set(rows["model"]) >= {"lip_sync_mm", "div_lips_mm", "div_head_rad", "beat_align"}
+    assert 0.0 < rows["teacher"]["lip_sync_mm"] < 2.0
     assert rows["share"]["neck_deg"] == pytest.approx(rows["model"]["neck_deg"] / rows["teacher"]["neck_deg"])
 
 
@@ -137,8 +130,8 @@ def test_blinks_and_turns_are_counted() -> None:
     assert liveliness([takes]) == pytest.approx({"blinks": 5.0, "neck_sd_deg": 2.0}, rel=1e-4)
 
 
-def test_the_command_measures_a_folder(sample: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["evaluate", "speech", str(sample), "--takes", "2", "--json", str(tmp_path / "r.json")]) == 0
+def test_the_command_measures_a_folder(spoken_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "speech", str(spoken_folder), "--takes", "2", "--json", str(tmp_path / "r.json")]) == 0
     figures = json.loads((tmp_path / "r.json").read_text())
     assert figures["clips"] == 1
     assert figures["model"]["closure"] > figures["baselines"]["loudness"]["closure"]
