@@ -63,7 +63,9 @@ def _read_picture(path: Path) -> Picture:
         return np.asarray(image.convert("RGB"))
 
 
-def draw_sheet(rows: Sequence[Row], captions: Sequence[str], keyed: Collection[int], path: Path) -> None:
+def draw_sheet(
+    rows: Sequence[Row], captions: Sequence[str], keyed: Collection[int], path: Path, title: int = TITLE
+) -> None:
     """Draw the sheet.
 
     Args:
@@ -71,15 +73,16 @@ def draw_sheet(rows: Sequence[Row], captions: Sequence[str], keyed: Collection[i
         captions: What stands under each picture of a row.
         keyed: Columns that get a coloured frame.
         path: PNG file to write.
+        title: Width of the rows' titles, px.
     """
     height, width = rows[0].pictures[0].shape[:2]
     cell = (TILE + 2 * MARGIN, round(TILE * height / width) + 2 * MARGIN + CAPTION)
-    sheet = Image.new("RGB", (TITLE + cell[0] * len(captions), cell[1] * len(rows)), BACKGROUND)
+    sheet = Image.new("RGB", (title + cell[0] * len(captions), cell[1] * len(rows)), BACKGROUND)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(13)
     for line, row in enumerate(rows):
         draw.text((8, line * cell[1] + cell[1] // 2), row.title, fill=INK, font=font, anchor="lm")
         for column, picture in enumerate(row.pictures):
-            corner = (TITLE + column * cell[0], line * cell[1])
+            corner = (title + column * cell[0], line * cell[1])
             _draw_cell(sheet, picture, captions[column], corner, column in keyed, font)
     sheet.save(path)
 

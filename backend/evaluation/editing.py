@@ -55,7 +55,9 @@ GRID = (
 )
 
 
-def given_frames(edit: Edit, frames: int, moving: NDArray[np.int64], generator: np.random.Generator) -> Flags:
+def given_frames(
+    edit: Edit, frames: int, moving: NDArray[np.int64], generator: np.random.Generator, fps: int = MODEL_FPS
+) -> Flags:
     """Which frames and channels (N, C) an edit gives; channels that hardly move are left alone."""
     mask = np.zeros((frames, len(CHANNEL_NAMES)), bool)
     if edit.kept:
@@ -65,7 +67,7 @@ def given_frames(edit: Edit, frames: int, moving: NDArray[np.int64], generator: 
             first = start + int(generator.integers(0, max(1, frames // spans - length)))
             mask[first : first + length, moving] = True
         return mask
-    step = MODEL_FPS // edit.keys_a_second
+    step = fps // edit.keys_a_second
     for frame in range(step // 2, frames, step):
         mask[frame, generator.choice(moving, 1) if edit.one_channel else moving] = True
     return mask

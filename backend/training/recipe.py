@@ -57,10 +57,10 @@ class Recipe:
         default_factory=lambda: LoopConfig(4000, learning_rate=2e-3, evaluate_every=500, bfloat16=True)
     )
     face: LoopConfig = field(
-        default_factory=lambda: LoopConfig(3300, learning_rate=1.5e-3, evaluate_every=300, average=0.997)
+        default_factory=lambda: LoopConfig(6000, learning_rate=1.5e-3, evaluate_every=300, average=0.997)
     )
     head: LoopConfig = field(
-        default_factory=lambda: LoopConfig(1200, learning_rate=1.5e-3, evaluate_every=500, average=0.997)
+        default_factory=lambda: LoopConfig(1500, learning_rate=1.5e-3, evaluate_every=500, average=0.997)
     )
     checkpoint: Path = DEFAULT_CHECKPOINT
 

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command that renders speech into pictures and clips, its parts each in its own environment.
+
+`phones`: one take of the default model on a recording whose phones are known, frames at eight phones, the phone under
+each. `styles`: the articulation teacher in each of its styles, a clip with sound, from the front and from three
+quarters, and a sheet of stills. Standard library only: the parts are `speech_tracks` and `speech_render`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from .environments import BACKEND, ROOT, EnvironmentMakeError, demo_blender, ensure
+from .interpreters import InterpreterError
+
+_PARTS = {"perform": "speech_tracks", "render": "speech_render", "join": "speech_tracks"}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Render.
+
+    Args:
+        arguments: Those of the command line.
+
+    Returns:
+        Exit code: 0 when every file was made.
+    """
+    options = _parser().parse_args(arguments)
+    if options.part:
+        part = importlib.import_module(f".{_PARTS[options.part]}", __package__)
+        return int(getattr(part, options.part)(options))
+    try:
+        pythons = {"perform": ensure(BACKEND), "render": ensure(demo_blender()), "join": ensure(BACKEND)}
+    except (EnvironmentMakeError, InterpreterError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    with tempfile.TemporaryDirectory() as work:
+        for part, python in pythons.items():
+            again = [str(python), str(ROOT / "scripts" / "render_speech.py"), *arguments]
+            command = [*again, "--part", part, "--work", work]
+            code = subprocess.run(command, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}).returncode
+            if code:
+                return code
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="render_speech.py", description="Renders speech on the built-in head.")
+    kinds = parser.add_subparsers(dest="kind", required=True)
+    phones = kinds.add_parser("phones", help="frames of a take at eight phones, the phone under each")
+    phones.add_argument("folder", type=Path, help="recordings with phone times")
+    phones.add_argument("file", help="name of one of them")
+    phones.add_argument("--out", type=Path, default=ROOT / "docs" / "images" / "speech_sheet.png", metavar="PNG")
+    styles = kinds.add_parser("styles", help="the teacher in each style: clips with sound, and a sheet")
+    styles.add_argument("--out", type=Path, default=Path("out/styles"), metavar="FOLDER")
+    for each in (phones, styles):
+        each.add_argument("--part", choices=tuple(_PARTS), help=argparse.SUPPRESS)  # how it re-runs itself
+        each.add_argument("--work", type=Path, help=argparse.SUPPRESS)
+    return parser
