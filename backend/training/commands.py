@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sub-commands of the command line that make the default model: `corpus`, `align`, `train`."""
+"""Sub-commands of the command line that make the default model: `corpus`, `align`, `folds`, `train`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def mount(app: typer.Typer) -> None:
     """Add the commands to the backend's command line."""
     app.command()(corpus)
     app.command()(align)
+    app.command()(folds)
     app.command()(train)
 
 
@@ -57,6 +58,18 @@ def align(
     typer.echo(
         f"{report.aligned} recordings, {report.seconds / 60:.1f} minutes in {target}; {len(report.dropped)} left out"
     )
+
+
+def folds(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Recordings with phone times.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to make.")],
+    count: Annotated[int, typer.Option(help="Number of folds.")] = 5,
+) -> None:
+    """Part speech by speaker into folds: DIR/1/train to learn from, DIR/1/held to measure on, and so on."""
+    from .folds import make_folds
+
+    for number, speakers in enumerate(make_folds(folder, out, count), 1):
+        typer.echo(f"{out / str(number)}: {speakers} speakers held out")
 
 
 def train(

@@ -28,6 +28,7 @@ _FEATURE_NOISE = 0.3  # in standard deviations of a feature: training clips are 
 _LARGEST_WEIGHT = 12.0  # of a diffusion step
 _TOLD = 0.6  # share of what the encoder missed that the denoisers are told in training
 _SHRINKING = 0.25  # by how much the rule is made smaller at most, as a regression does
+_CONTACT_SHRINKING = 0.5  # the same where lips or teeth have to touch: half heard, they are to touch all the same
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def style_vectors(styles: int, dim: int) -> Tensor:
 
 
 def encode_cache(
-    cache: Cache, network: EncoderWithHeads, controls: NDArray[np.float32], seed: int
+    cache: Cache, network: EncoderWithHeads, controls: NDArray[np.float32], contacts: NDArray[np.bool_], seed: int
 ) -> NDArray[np.float16]:
     """Audio features (F, 64) of a whole cache, drawn towards what the encoder should have heard.
 
@@ -79,6 +80,7 @@ def encode_cache(
         cache: What is said.
         network: The trained encoder with its head.
         controls: The head's targets (F, 11), standardised, see `encoder.all_targets`.
+        contacts: (F,) True where lips or teeth have to touch; these are made smaller each by a factor of its own.
         seed: Of masks and factors.
     """
     features = np.zeros((cache.frames, network.encoder.config.feature_dim), np.float16)
@@ -90,10 +92,18 @@ def encode_cache(
             heard = slice(rows.start * FRAMES_PER_MOTION_FRAME, rows.stop * FRAMES_PER_MOTION_FRAME)
             mel = torch.from_numpy(cache.mel[heard].astype(np.float32))[None]
             encoded = network.encoder(mask_features(mel, generator, bands=10, frames=10))[0]
-            factor = 1.0 - _SHRINKING * torch.rand(1, generator=generator)
+            factor = _factors(contacts[rows], generator)[:, None]
             missed = factor * torch.from_numpy(controls[rows]) - network.control_head(encoded)
             features[rows] = (encoded + _TOLD * missed @ back.T).numpy()
     return features
+
+
+def _factors(contacts: NDArray[np.bool_], generator: torch.Generator) -> Tensor:
+    """What a segment's targets are multiplied by, (N,): one factor for all, and another for each contact."""
+    runs = torch.from_numpy(np.cumsum(np.diff(contacts, prepend=False)))
+    common = 1.0 - _SHRINKING * torch.rand(1, generator=generator)
+    own = 1.0 - _CONTACT_SHRINKING * torch.rand(len(contacts) + 1, generator=generator)
+    return torch.where(torch.from_numpy(contacts), own[runs], common)
 
 
 def train_denoiser(

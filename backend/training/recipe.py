@@ -187,10 +187,11 @@ def prepare(recipe: Recipe) -> Prepared:
     stored = recipe.run / "encoder" / "features.npy"
     best = trained_weights(recipe, "encoder")
     phones, controls = all_targets(cache.segments)
+    contacts = contact_frames(phones)
     if not stored.exists() or stored.stat().st_mtime < best.stat().st_mtime:
         standardised = (controls - controls.mean(axis=0)) / target_scale(controls)
-        np.save(stored, encode_cache(cache, network, standardised, recipe.seed))
-    data = TrainingData(cache.segments, np.load(stored), takes, mean, scale_of(sd), contact_frames(phones))
+        np.save(stored, encode_cache(cache, network, standardised, contacts, recipe.seed))
+    data = TrainingData(cache.segments, np.load(stored), takes, mean, scale_of(sd), contacts)
     return Prepared(data, judged_clips(read_speech_folder(recipe.judge), network.encoder), sd)
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,9 @@ def data() -> TrainingData:
     motion = np.repeat(levels[:, :, None], 55, axis=2).astype(np.float16)
     segments = [Segment(number * FRAMES, FRAMES, 0.5, "a", "x", []) for number in range(2)]
     features = np.ones((2 * FRAMES, 6), np.float16)
-    return TrainingData(segments, features, Takes(motion, STYLES), np.zeros(55, np.float32), np.ones(55, np.float32))
+    contacts = np.arange(2 * FRAMES) % 4 == 0
+    zeros, ones = np.zeros(55, np.float32), np.ones(55, np.float32)
+    return TrainingData(segments, features, Takes(motion, STYLES), zeros, ones, contacts)
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +54,19 @@ def test_a_tenth_of_the_samples_is_without_audio(batch: Batch) -> None:
     silent = (batch.audio == 0).all(dim=2).all(dim=1)
     assert 0.06 < silent.float().mean() < 0.15
     assert (batch.audio[~silent] != 0).float().mean() > 0.99
+
+
+def test_contacts_count_more_where_that_is_asked_for() -> None:
+    keyframes = KeyframeSampler(CHANNEL_NAMES[FACE], together=False)
+    training = DenoiserTraining(FACE, crop=16, batch=8, contact_weight=3.0)
+    heavy = Batches(data(), training, keyframes, 0).draw(3, torch.device("cpu"))
+    assert sorted(heavy.emphasis.unique().tolist()) == [1.0, 3.0]
+    assert heavy.emphasis.mean() == pytest.approx(1.5)
+    even = replace(heavy, emphasis=torch.ones_like(heavy.emphasis))
+    threefold = replace(heavy, emphasis=torch.full_like(heavy.emphasis, 3.0))
+    once, thrice = (denoising_losses(Sloping(), one, LossWeights()) for one in (even, threefold))
+    assert thrice["simple"].item() == pytest.approx(3.0 * once["simple"].item())
+    assert thrice["velocity"].item() == once["velocity"].item()
 
 
 def test_given_values_stand_in_the_noisy_sample(batch: Batch) -> None:
@@ -79,7 +95,7 @@ def test_the_style_matters_to_the_network(batch: Batch) -> None:
 def test_the_total_weighs_velocity_by_ten_and_given_values_by_one() -> None:
     target, mask = torch.zeros(1, 4, 2), torch.zeros(1, 4, 2, dtype=torch.bool)
     mask[0, 3, 0] = True
-    batch = Batch(target, target, torch.tensor([450]), torch.zeros(1, 4, 6), torch.tensor([2]), mask)
+    batch = Batch(target, target, torch.tensor([450]), torch.zeros(1, 4, 6), torch.tensor([2]), mask, torch.ones(1, 4))
     losses = denoising_losses(Sloping(), batch, DenoiserTraining(FACE, crop=4).weights)
     expected = {"simple": 14.0, "velocity": 4.0, "keyframes": 36.0, "total": 14.0 + 10 * 4.0 + 36.0}
     assert {name: loss.item() for name, loss in losses.items()} == pytest.approx(expected)
@@ -91,9 +107,8 @@ def test_errors_of_nearly_clean_steps_count_more() -> None:
     assert weights[0] == pytest.approx(12.0)
     assert (weights[300:] == 1.0).all()
     target, mask = torch.zeros(1, 4, 2), torch.zeros(1, 4, 2, dtype=torch.bool)
-    batches = [
-        Batch(target, target, torch.tensor([t]), torch.zeros(1, 4, 6), torch.tensor([2]), mask) for t in (5, 450)
-    ]
+    same = (torch.zeros(1, 4, 6), torch.tensor([2]), mask, torch.ones(1, 4))
+    batches = [Batch(target, target, torch.tensor([t]), *same) for t in (5, 450)]
     clean, noisy = (denoising_losses(Sloping(), batch, LossWeights())["simple"].item() for batch in batches)
     assert clean == pytest.approx(12.0 * noisy)
 

@@ -17,7 +17,7 @@ from retake.backend.protocol import CHANNEL_NAMES
 from retake.backend.training.augment import change_speed, colour, mask_features, warp_bands, worsen
 from retake.backend.training.cache import CropSampler, Segment, build_cache, gather_crops
 from retake.backend.training.denoisers import encode_cache
-from retake.backend.training.encoder import EncoderWithHeads, all_targets, target_scale
+from retake.backend.training.encoder import EncoderWithHeads, all_targets, contact_frames, target_scale
 from retake.backend.training.keyframes import KeyframeSampler, hump, reaches
 from retake.backend.training.loop import LoopConfig, load_tensors, rate_at, train
 from retake.backend.training.recipe import STAGES, Recipe, run_recipe
@@ -81,9 +81,14 @@ def test_denoisers_hear_more_of_the_rule_than_the_encoder_did(folder: Path, tmp_
     cache = build_cache([folder], [1.0], [0], tmp_path / "features", 0)
     torch.manual_seed(0)
     network = EncoderWithHeads().eval()
-    _, controls = all_targets(cache.segments)
+    phones, controls = all_targets(cache.segments)
+    contacts = contact_frames(phones)
     wanted = (controls - controls.mean(axis=0)) / target_scale(controls)
-    told = torch.from_numpy(encode_cache(cache, network, wanted, 0).astype(np.float32))
+    told = torch.from_numpy(encode_cache(cache, network, wanted, contacts, 0).astype(np.float32))
+    alike = torch.from_numpy(encode_cache(cache, network, wanted, np.zeros_like(contacts), 0).astype(np.float32))
+    differs = (told != alike).any(dim=1).numpy()
+    assert not differs[~contacts].any()
+    assert differs[contacts].mean() > 0.9  # told by a part of its own
     with torch.inference_mode():
         segments = [cache.mel[4 * s.start : 4 * (s.start + s.frames)].astype(np.float32) for s in cache.segments]
         heard = torch.cat([network.encoder(torch.from_numpy(mel)[None])[0] for mel in segments])

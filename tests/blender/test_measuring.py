@@ -60,7 +60,9 @@ def test_a_sheet_shows_the_phones_of_a_sentence(folder: Path, tmp_path: Path) ->
     backend, work, target = str(find_python("", ROOT)), tmp_path / "work", tmp_path / "sheet.png"
     work.mkdir()
     parts = {"perform": backend, "render": sys.executable, "join": backend}
-    run_parts("render_speech.py", parts, "phones", str(folder), "sample.flac", "--out", str(target), "--work", str(work))
+    run_parts(
+        "render_speech.py", parts, "phones", str(folder), "sample.flac", "--out", str(target), "--work", str(work)
+    )
     width, height = struct.unpack(">II", target.read_bytes()[16:24])
     assert width > 8 * 150
     assert height > 2 * 150
