@@ -35,8 +35,11 @@ def main(arguments: Sequence[str]) -> int:
     """
     options = _parser().parse_args(arguments)
     if options.part:
-        part = importlib.import_module(f".{_PARTS[options.part]}", __package__)
-        return int(getattr(part, options.part)(options))
+        module = importlib.import_module(f".{_PARTS[options.part]}", __package__)
+        return int(getattr(module, options.part)(options))
+    if options.every < 1 or (options.json and not options.json.resolve().parent.is_dir()):
+        print("--every is 1 or more, and the folder of --json has to exist.", file=sys.stderr)
+        return 2
     try:
         backend, blender = ensure(BACKEND), ensure(demo_blender())
     except (EnvironmentMakeError, InterpreterError) as error:

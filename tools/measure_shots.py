@@ -13,6 +13,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from ..addon import compat
 from ..addon.operators import session
 from ..addon.scene.axes import model_to_pose, pose_to_model
 from ..addon.scene.shot import find_head, open_shot
@@ -20,6 +21,7 @@ from ..backend.protocol import CONTROL_NAMES, PARTS
 from .demo_backend import start_backend
 from .measure_scene import FIRST_FRAME
 
+_BESIDE = 3  # frames, so that the range's edges can be judged
 _HEAD = Path(__file__).parents[1] / "backend" / "assets" / "head.npz"
 
 
@@ -54,9 +56,8 @@ def new_shot(shot: dict[str, Any]) -> None:
     bpy.context.scene.render.fps = shot["fps"]
     bpy.ops.retake.add_head()
     bpy.ops.retake.import_audio(filepath=shot["path"], frame=FIRST_FRAME)
-    editor = bpy.context.scene.sequence_editor
-    (strip,) = editor.strips if hasattr(editor, "strips") else editor.sequences
-    strip.frame_start = FIRST_FRAME + shot["phase"]
+    (strip,) = compat.sequencer_strips(bpy.context.scene)
+    compat.move_strip(strip, FIRST_FRAME + shot["phase"])
 
 
 def set_keys(mask: NDArray[np.bool_], values: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -81,19 +82,19 @@ def set_keys(mask: NDArray[np.bool_], values: NDArray[np.float32]) -> NDArray[np
 
 
 def read_shot(pairs: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-    """Channels (N, C) and lip gap (N,), m, at the frames of the recording, as evaluated, and the backend's result."""
+    """Channels (N, C) and lip gap (N,), m, around all that was generated, as evaluated, and the backend's result."""
     scene, job = bpy.context.scene, session.session.job
     shot = open_shot(scene, find_head(bpy.context))
     clock, span = job.order.recording.clock, job.order.span
     blocks, neck = shot.head.data.shape_keys.key_blocks, shot.neck
     rest = neck.bone.matrix_local.to_3x3()
-    frames = np.arange(FIRST_FRAME - 1, int(clock.frame(job.order.recording.seconds)) + 2)
+    frames = np.arange(int(clock.frame(span.start)) - _BESIDE, int(clock.frame(span.end)) + _BESIDE + 1)
     tracks, gaps = [], []
     for frame in frames:
         scene.frame_set(int(frame))
         turned = neck.matrix_basis.to_3x3()
         tracks.append([*(blocks[name].value for name in CONTROL_NAMES), *pose_to_model(turned, rest)])
-        gaps.append(lip_gap(shot.head, shot.armature, neck, pairs))
+        gaps.append(lip_gap(shot.head, neck, pairs))
     result = job.result
     return {
         "frames": frames,
@@ -108,7 +109,7 @@ def read_shot(pairs: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
     }
 
 
-def lip_gap(head: Any, armature: Any, neck: Any, pairs: NDArray[np.int64]) -> float:
+def lip_gap(head: Any, neck: Any, pairs: NDArray[np.int64]) -> float:
     """Mean height of the upper inner lip over the lower on the evaluated mesh, its turn undone, not below 0, m."""
     evaluated = head.evaluated_get(bpy.context.evaluated_depsgraph_get())
     points = np.empty(3 * len(evaluated.data.vertices), np.float32)

@@ -34,8 +34,8 @@ def main(arguments: Sequence[str]) -> int:
     """
     options = _parser().parse_args(arguments)
     if options.part:
-        part = importlib.import_module(f".{_PARTS[options.part]}", __package__)
-        return int(getattr(part, options.part)(options))
+        module = importlib.import_module(f".{_PARTS[options.part]}", __package__)
+        return int(getattr(module, options.part)(options))
     try:
         pythons = {"perform": ensure(BACKEND), "render": ensure(demo_blender()), "join": ensure(BACKEND)}
     except (EnvironmentMakeError, InterpreterError) as error:

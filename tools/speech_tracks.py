@@ -28,8 +28,10 @@ from .demo_sheet import Row, draw_sheet
 
 FPS = 25  # of the clips
 SAMPLE = Path(__file__).parents[1] / "backend" / "assets" / "sample.flac"
-_SHOWN = (("m", "b", "p"), ("f", "v"), ("aa", "ae", "ao", "ay", "aw"), ("uw", "w", "ow"), ("iy", "ey", "ih"))
-_SHOWN += (("th", "dh"), ("s", "z"), ("sh", "ch", "jh", "r"), ("l", "n", "t", "d"), ("sil",))
+_SHOWN = (
+    *(("m", "b", "p"), ("f", "v"), ("aa", "ae", "ao", "ay", "aw"), ("uw", "w", "ow"), ("iy", "ey", "ih")),
+    *(("th", "dh"), ("s", "z"), ("sh", "ch", "jh", "r"), ("l", "n", "t", "d"), ("sil",)),
+)
 _COUNT = 8
 _STILLS = ("aa", "f", "m", "uw")  # of the sample, shown of every style
 
@@ -41,7 +43,7 @@ def perform(options: argparse.Namespace) -> int:
     except RetakeError as error:
         print(error)
         return 1
-    np.savez(options.work / "tracks.npz", **tracks)
+    np.savez(options.work / "tracks.npz", allow_pickle=False, **tracks)
     (options.work / "rendered.json").write_text(json.dumps(rendered), encoding="utf-8")
     return 0
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import OptionsError, PackageError
 from ..outputs import check_file_target, writing
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write
 Takes = Annotated[int, typer.Option(min=1, help="Takes a recording.")]
 SeveralTakes = Annotated[int, typer.Option(min=2, help="Takes a recording.")]
 Guidance = Annotated[float, typer.Option(help="As of `generate`.")]
+Plot = Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it, PNG or SVG.")]
 Model = Annotated[Path | None, typer.Option(metavar="FILE", help="Another checkpoint.")]
 
 
@@ -53,7 +56,11 @@ def speech(
     figures = evaluate_speech(folder, _models(model), _options(takes, guidance))
     _write_json(json_file, figures)
     columns = {"model": figures["model"], "trusted": figures["model_without_doubtful"], **figures["baselines"]}
-    _print_table(columns)
+    _print_table({**columns, "share": figures["share"]})
+    typer.echo(f"closure of the worst take: {figures['worst_take']['closure']:.3f}")
+    for name, group in figures["speakers"].items():
+        typer.echo(f"\n{name}, {group['clips']} recordings")
+        _print_table({"model": group["model"], **group["baselines"], "share": group["share"]})
     for name, spans in figures["doubtful_silences"].items():
         typer.echo(f"labelled silent, but as loud as the speech: {name} at {', '.join(f'{s[0]:.2f} s' for s in spans)}")
     if figures["doubtful_silences"]:
@@ -84,28 +91,38 @@ def editing(
     _check_targets(json_file)
     loaded, options = _models(model), _options(takes, guidance)
     rows = evaluate_editing(folder, loaded, options)
-    reach = evaluate_reach(folder, loaded, options)
-    _write_json(json_file, {**rows, "reach": reach})
     _print_rows(rows)
+    _write_json(json_file, {**rows, "reach": {}})
+    reach = evaluate_reach(folder, loaded, options)
     _print_rows(reach)
+    _write_json(json_file, {**rows, "reach": reach})
 
 
 def noise(
-    folder: Folder, json_file: Json = None, takes: Takes = 2, guidance: Guidance = 1.0, model: Model = None
+    folder: Folder,
+    json_file: Json = None,
+    plot: Plot = None,
+    takes: Takes = 2,
+    guidance: Guidance = 1.0,
+    model: Model = None,
 ) -> None:
     """Measure the lips on speech in white noise, 36, 24 and 12 dB under it."""
-    from .sweeps import evaluate_noise
+    from .sweeps import evaluate_noise, plot_noise
 
-    _check_targets(json_file)
+    _check_targets(json_file, plot)
+    _check_plot(plot)
     rows = evaluate_noise(folder, _models(model), _options(takes, guidance))
     _write_json(json_file, rows)
     _print_table(rows)
+    if plot:
+        with writing(plot):
+            plot_noise(rows, plot)
 
 
 def guidance(
     folder: Folder,
     json_file: Json = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw sync against spread, PNG or SVG.")] = None,
+    plot: Plot = None,
     takes: SeveralTakes = 4,
     model: Model = None,
 ) -> None:
@@ -113,12 +130,13 @@ def guidance(
     from .sweeps import evaluate_guidance, plot_guidance
 
     _check_targets(json_file, plot)
+    _check_plot(plot)
     rows = evaluate_guidance(folder, _models(model), _options(takes))
     _write_json(json_file, rows)
+    _print_table(rows)
     if plot:
         with writing(plot):
             plot_guidance(rows, plot)
-    _print_table(rows)
 
 
 def teacher(folder: Folder, json_file: Json = None, takes: SeveralTakes = 4) -> None:
@@ -149,6 +167,16 @@ def _check_targets(*paths: Path | None) -> None:
     for path in paths:
         if path:
             check_file_target(path)
+
+
+def _check_plot(path: Path | None) -> None:
+    """Find out before the work whether a plot can be drawn."""
+    if path is None:
+        return
+    if path.suffix.lower() not in (".png", ".svg"):
+        raise OptionsError(f"A plot cannot be drawn into '{path.name}'.", "Name a .png or .svg file.")
+    if find_spec("matplotlib") is None:
+        raise PackageError("Drawing needs the package 'matplotlib'.", "Run `pip install matplotlib`.")
 
 
 def _models(path: Path | None) -> Models:

@@ -25,14 +25,14 @@ from ..pipelines.performance import PerformanceOptions, PerformancePipeline
 from ..protocol import CHANNEL_NAMES, CONTROL_NAMES, MODEL_FPS
 from ..training.speech_folder import read_speech_folder
 from ..training.teacher import perform
-from .keys import LEAST_SD, raw_sd, second_difference_norm
+from .keys import LEAST_SD, raw_sd, seam_norms, second_difference_norm
 
 Flags = NDArray[np.bool_]
 Motion = NDArray[np.float32]
 
-_MOVED = 2.0  # standard deviations
+MOVED = 2.0  # standard deviations
 _SPAN = 15  # frames of a kept span
-_TEACHER_SEED = 7000  # of the performances that values are taken from
+TEACHER_SEED = 7000  # of the performances that values are taken from
 PARTS = {"face": slice(0, len(CONTROL_NAMES)), "head": slice(len(CONTROL_NAMES), len(CHANNEL_NAMES))}
 
 
@@ -117,14 +117,14 @@ def evaluate_editing(
     for number, clip in enumerate(tqdm(read_speech_folder(folder), disable=None)):
         features = extract_features(clip.path, models.encoder, Monitor())
         N = features.frame_count
-        teacher = perform(clip.phones, N / MODEL_FPS, style=options.style, seed=_TEACHER_SEED + number)[:N]
+        teacher = perform(clip.phones, N / MODEL_FPS, style=options.style, seed=TEACHER_SEED + number)[:N]
         for part, columns in PARTS.items():
             norms[part].append(second_difference_norm(teacher[:, columns], sd[columns]))
         for edit in grid:
             generator = np.random.default_rng([number, 1])
             mask, values = given_frames(edit, N, moving, generator), teacher.copy()
             if edit.moved:
-                values += (_MOVED * sd * generator.choice([-1.0, 1.0], values.shape)).astype(np.float32)
+                values += (MOVED * sd * generator.choice([-1.0, 1.0], values.shape)).astype(np.float32)
             frames, channels = np.nonzero(mask)
             given = GivenValues.of(frames / MODEL_FPS, channels, values[mask])
             made = pipeline(features, given, options, Monitor())
@@ -152,16 +152,13 @@ def _note(
     """Add one recording to a tally."""
     tally.misses.append(miss**2)
     tally.weights.append(count)
-    given: Flags = np.asarray(mask[:, columns].any(axis=1), np.bool_)
-    near = given.copy()
-    near[1:] |= given[:-1]
-    near[:-1] |= given[1:]
-    tally.model.append(second_difference_norm(takes[..., columns], sd[columns])[:, near[1:-1]].ravel())
-    tally.spline.append(second_difference_norm(drawn[:, columns], sd[columns])[near[1:-1]])
+    seams = np.flatnonzero(mask[:, columns].any(axis=1))
+    tally.model.append(seam_norms(takes[..., columns], seams, sd[columns]).ravel())
+    tally.spline.append(seam_norms(drawn[:, columns], seams, sd[columns]))
 
 
 def spline_through(mask: Flags, values: Motion, elsewhere: Motion) -> Motion:
-    """A natural cubic spline through the given values of each channel (N, C), level beyond its ends.
+    """A natural cubic spline through the given values of each channel (N, C), straight on beyond its ends.
 
     Channels with fewer than two given values are those of `elsewhere`.
     """
@@ -169,5 +166,6 @@ def spline_through(mask: Flags, values: Motion, elsewhere: Motion) -> Motion:
     for channel in np.flatnonzero(mask.sum(axis=0) >= 2):
         at = np.flatnonzero(mask[:, channel])
         curve = CubicSpline(at, values[at, channel], bc_type="natural")
-        drawn[:, channel] = curve(np.clip(frames, at[0], at[-1]))
+        inside = np.clip(frames, at[0], at[-1])
+        drawn[:, channel] = curve(inside) + (frames - inside) * curve(inside, 1)
     return drawn

@@ -166,12 +166,28 @@ def seam_ratio(channels: ArrayLike, seams: ArrayLike, channel_sd: ArrayLike, ref
     Raises:
         ShapeError: The shapes disagree.
     """
-    norms = second_difference_norm(channels, channel_sd)  # (K, N - 2), frame n at n - 1
+    norms = seam_norms(channels, seams, channel_sd)
+    return float(np.percentile(norms, _SEAM_PERCENTILE) / reference) if norms.size else float("nan")
+
+
+def seam_norms(channels: ArrayLike, seams: ArrayLike, channel_sd: ArrayLike) -> Floats:
+    """`second_difference_norm` at each seam and one frame either side, each frame once.
+
+    Args:
+        channels: (..., N, C) takes.
+        seams: (P,) frames as indices into N; rounded; those without both neighbours are left out.
+        channel_sd: (C,) standard deviation of each channel on the teacher's tracks.
+
+    Returns:
+        (..., frames), standard deviations a frame^2.
+
+    Raises:
+        ShapeError: The shapes disagree or there are fewer than three frames.
+    """
+    norms = second_difference_norm(channels, channel_sd)  # (..., N - 2), frame n at n - 1
     near = np.rint(np.asarray(seams, np.float64).reshape(-1, 1)).astype(np.int64) + np.array([-1, 0, 1]) - 1
     inside = np.unique(near[(near >= 0) & (near < norms.shape[-1])])
-    if not len(inside):
-        return float("nan")
-    return float(np.percentile(norms[..., inside], _SEAM_PERCENTILE) / reference)
+    return norms[..., inside]
 
 
 def _alike(written: ArrayLike, given: ArrayLike) -> tuple[Floats, Floats]:

@@ -33,6 +33,7 @@ _SPREAD = frozenset(["iy", "ey", "ih", "eh", "ae", "s", "z"])
 _ROUND = frozenset(["uw", "ow", "w", "ao", "oy", "uh"])
 _LAG_FRAMES = 10
 _AROUND = 0.1  # s
+_ROUNDING = 1e-9  # s: a phone from 1.24 to 1.29 s lasts 50 ms
 _LIP_CONTROLS: dict[str, tuple[str, ...]] = {
     "jawOpen": ("jawOpen",),
     "mouthClose": ("mouthClose",),
@@ -192,7 +193,7 @@ def labiodental_auc(tracks: Sequence[Tracks]) -> float:
     vowels, others = [], []
     for track in tracks:
         for phone in track.phones:
-            if phone.name in VOWELS and phone.seconds >= 0.05:
+            if phone.name in VOWELS and phone.seconds >= 0.05 - _ROUNDING:
                 vowels.append(track.gap[track.at(phone.centre)])
             elif phone.name in LABIODENTAL:
                 others.append(track.gap[track.at(phone.centre)])
@@ -204,7 +205,7 @@ def rounding_auc(tracks: Sequence[Tracks]) -> float:
     spread, rounded = [], []
     for track in tracks:
         for phone in track.phones:
-            if phone.seconds < 0.04 - 1e-9:
+            if phone.seconds < 0.04 - _ROUNDING:
                 continue
             if phone.name in _SPREAD:
                 spread.append(track.width[track.at(phone.centre)])
@@ -276,7 +277,8 @@ def baselines(
 
     Returns:
         Measures by name: `teacher` (the rule on the true phones), `teacher_take` (with its natural variation) and
-        `jittered` (on phone times off by the aligner's error): ceilings; `other_clip` and `loudness`: floors.
+        `jittered` (on phone times off by the aligner's error): ceilings; `other_clip` (NaN where there is none) and
+        `loudness`: floors.
     """
     generator = np.random.default_rng(seed)
     spoken = [perform(phones, len(loud) / MOTION_FPS) for phones, loud in clips]
@@ -287,10 +289,13 @@ def baselines(
         "other_clip": lambda i: np.resize(spoken[(i + 1) % len(clips)], spoken[i].shape),
         "loudness": lambda i: loudness_mouth(clips[i][1], rig, rig.gap(spoken[i])),
     }
-    return {
+    found = {
         name: measure_lips([SpokenClip(clip[0], make(i), spoken[i]) for i, clip in enumerate(clips)], rig)
         for name, make in makers.items()
     }
+    if len(clips) == 1:
+        found["other_clip"] = dict.fromkeys(found["other_clip"], float("nan"))
+    return found
 
 
 def loudness_mouth(loudness: Floats, rig: LipRig, reference_gap: Floats) -> NDArray[np.float32]:

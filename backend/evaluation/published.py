@@ -112,13 +112,15 @@ def diversity(motions: ArrayLike) -> float:
 
 
 def head_beats(head_rotation: ArrayLike) -> NDArray[np.int64]:
-    """Frames at which the head turns round or comes to rest: the local minima of its angular speed.
+    """Frames at which the head turns round or all but stops: the local minima of its angular speed, a little smoothed.
+
+    A rest is none: its speed has no single smallest frame.
 
     Args:
         head_rotation: (N, 3) axis-angle, rad.
 
     Returns:
-        Frames (beats,), between 1 and N - 2.
+        Frames (beats,), between 2 and N - 3.
 
     Raises:
         ShapeError: The shape is another.

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from ..pipelines.given import GivenValues
 from ..pipelines.performance import PerformanceOptions, PerformancePipeline
 from ..protocol import CHANNEL_NAMES, MODEL_FPS
 from ..training.speech_folder import read_speech_folder
+from .editing import MOVED
 
 Effects = NDArray[np.float64]
 
@@ -23,10 +25,10 @@ CHANNELS = (
     *("browInnerUp", "browDownLeft", "mouthSmileLeft", "mouthFrownLeft", "jawOpen", "mouthPucker", "mouthFunnel"),
     *("eyeBlinkLeft", "head_rotation.x", "head_rotation.y", "head_rotation.z"),
 )
-_MOVED = 2.0  # standard deviations
 _APART = 75  # frames between two keys, so that each is alone
 _AROUND = 36  # frames looked at on either side
 _FADED = 0.05  # share of the effect
+_LEAST = 0.1  # standard deviations that a key changes, so that its effect can be told
 
 
 def evaluate_reach(folder: Path, models: Models, options: PerformanceOptions) -> dict[str, dict[str, float]]:
@@ -44,8 +46,10 @@ def evaluate_reach(folder: Path, models: Models, options: PerformanceOptions) ->
 
     Raises:
         InputError: The folder cannot be read.
+        AudioError: A recording cannot be read.
     """
     sd, pipeline = np.array(models.channel_sd, np.float64), PerformancePipeline(models)
+    options = replace(options, seeds=options.seeds[:1])
     effects: dict[str, list[Effects]] = {name: [] for name in CHANNELS}
     for clip in tqdm(read_speech_folder(folder), disable=None):
         features = extract_features(clip.path, models.encoder, Monitor())
@@ -54,10 +58,11 @@ def evaluate_reach(folder: Path, models: Models, options: PerformanceOptions) ->
             channel = CHANNEL_NAMES.index(name)
             frames = np.arange(_AROUND, features.frame_count - _AROUND, _APART)
             if len(frames):
-                values = (free[frames, channel] + _MOVED * sd[channel]).astype(np.float32)
+                values = (free[frames, channel] + MOVED * sd[channel]).astype(np.float32)
                 given = GivenValues.of(frames / MODEL_FPS, np.full(len(frames), channel), values)
                 keyed = _take(pipeline, features, given, options)[:, channel] - free[:, channel]
-                effects[name] += [keyed[frame - _AROUND : frame + _AROUND + 1] for frame in frames]
+                found = [keyed[frame - _AROUND : frame + _AROUND + 1] for frame in frames]
+                effects[name] += [effect for effect in found if abs(effect[_AROUND]) > _LEAST * sd[channel]]
     return {name: reach_of(np.array(found)) for name, found in effects.items() if found}
 
 
@@ -69,9 +74,12 @@ def _take(
 
 
 def reach_of(effects: Effects) -> dict[str, float]:
-    """Reach of effects (K, 2 A + 1) around keys in their middle, see `evaluate_reach`.
+    """Reach of effects around keys, see `evaluate_reach`.
 
     Half of an effect lasts where it is without a break at least half of that at the key, straight lines between frames.
+
+    Args:
+        effects: (K, 2 A + 1) of any unit, the key in the middle, where they are not 0.
     """
     middle = effects.shape[1] // 2
     shares = effects / effects[:, middle : middle + 1]

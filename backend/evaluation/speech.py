@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from ..audio.features import count_frames, extract_features
 from ..audio.log_mel import FRAMES_PER_MOTION_FRAME, SAMPLE_RATE, log_mel
+from ..errors import InputError
 from ..models import Models
 from ..models.phones import SILENCE
 from ..monitor import Monitor
@@ -38,12 +39,13 @@ _SMALLEST_GROUP = 25  # p b m that a speaker needs to be measured alone
 
 @dataclass(frozen=True)
 class Spoken:
-    """A recording, its takes by the model (K, N, 55) and by the teacher, and the teacher's rule (N, 55)."""
+    """A recording, its takes by the model (K, N, 55) and by the teacher, the teacher's rule (N, 55), its level (N,)."""
 
     clip: Clip
     takes: NDArray[np.float32]
     teacher_takes: NDArray[np.float32]
     rule: NDArray[np.float32]
+    loudness: NDArray[np.float64]
 
     def take(self, number: int) -> SpokenClip:
         """One take, to be measured."""
@@ -62,8 +64,9 @@ def evaluate_speech(
         snr_db: Level of the speech above white noise that is added; None adds none.
 
     Returns:
-        `model` (the measures, the mean over takes), `worst_take` of closure, `spread` between takes beside the
-        teacher's, `baselines`, `speakers` (those with at least 25 p b m), `clips`; `doubtful_silences`, see
+        `model` (the measures, the mean over takes), `share` (the same over the teacher's), `worst_take` of closure,
+        `spread` between takes beside the teacher's, `baselines`, `speakers` (those, and the sets of recordings, with at
+        least 25 p b m: `clips`, `model`, `share`, `baselines`), `clips`; `doubtful_silences`, see
         `spoken_silences`, by recording, and `model_without_doubtful`, the measures with neither rest nor correlations
         in them.
 
@@ -74,32 +77,47 @@ def evaluate_speech(
     pipeline = PerformancePipeline(models)
     clips = tqdm(read_speech_folder(folder), disable=None)
     spoken = [speak(clip, models, pipeline, options, snr_db) for clip in clips]
-    by_take = [measure_lips([one.take(k) for one in spoken], rig) for k in range(len(options.seeds))]
-    loudness = [(one.clip.phones, _loudness(one.clip, len(one.rule))) for one in spoken]
+    by_take = measured_takes(spoken, rig)
+    found = beside_baselines(spoken, rig)
     doubtful = [spoken_silences(one.clip) for one in spoken]
     trusting = [
         measure_lips([replace(one.take(k), doubtful=left) for one, left in zip(spoken, doubtful, strict=True)], rig)
         for k in range(len(options.seeds))
     ]
     return {
-        "clips": len(spoken),
+        **found,
         "doubtful_silences": {
-            one.clip.path.name: [[phone.start, phone.end] for phone in found]
-            for one, found in zip(spoken, doubtful, strict=True)
-            if found
+            one.clip.path.name: [[phone.start, phone.end] for phone in left]
+            for one, left in zip(spoken, doubtful, strict=True)
+            if left
         },
-        "model": means(by_take),
         "model_without_doubtful": means(trusting),
         "worst_take": {"closure": min(take["closure"] for take in by_take)},
         "spread": spread(spoken, rig),
-        "baselines": baselines(loudness, rig),
         "speakers": by_speaker(spoken, rig),
     }
 
 
+def measured_takes(spoken: Sequence[Spoken], rig: LipRig) -> list[dict[str, float]]:
+    """The lip measures of each take over several recordings."""
+    return [measure_lips([one.take(k) for one in spoken], rig) for k in range(len(spoken[0].takes))]
+
+
+def beside_baselines(spoken: Sequence[Spoken], rig: LipRig) -> dict[str, Any]:
+    """Number of recordings, `model` (the mean over takes), `baselines`, and `share` of the teacher's measures."""
+    model = means(measured_takes(spoken, rig))
+    floors = baselines([(one.clip.phones, one.loudness) for one in spoken], rig)
+    share = {name: model[name] / value if value else float("nan") for name, value in floors["teacher"].items()}
+    return {"clips": len(spoken), "model": model, "baselines": floors, "share": share}
+
+
 def means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Mean of each measure over rows of the same measures."""
-    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+    """Mean of each measure over rows of the same measures; rows without a value (NaN) are left out."""
+    columns = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    return {
+        name: float(np.nanmean(column)) if np.isfinite(column).any() else float("nan")
+        for name, column in columns.items()
+    }
 
 
 def speak(
@@ -114,7 +132,8 @@ def speak(
     first = round(-(options.range_seconds or (-1.0, 0.0))[0] * MODEL_FPS)
     seconds = N / MODEL_FPS
     own = np.stack([perform(clip.phones, seconds, style=options.style, seed=seed) for seed in options.seeds])
-    return Spoken(clip, takes[:, first : first + N], own, perform(clip.phones, seconds, style=options.style))
+    rule = perform(clip.phones, seconds, style=options.style)
+    return Spoken(clip, takes[:, first : first + N], own, rule, _loudness(clip, N))
 
 
 def spoken_silences(clip: Clip) -> list[Phone]:
@@ -131,18 +150,27 @@ def spoken_silences(clip: Clip) -> list[Phone]:
         ]
         return float((np.concatenate(spans) ** 2).mean())
 
-    speech = power([phone for phone in clip.phones if phone.name != SILENCE])
+    spoken = [phone for phone in clip.phones if phone.name != SILENCE]
+    if not spoken:
+        return []
+    speech = power(spoken)
     long = [phone for phone in clip.phones if phone.name == SILENCE and phone.seconds > 0.15]
     return [phone for phone in long if power([phone], 0.06) > speech * 10.0 ** (-_AS_LOUD / 10.0)]
 
 
 def noisy(clip: Clip, snr_db: float, folder: Path) -> Path:
-    """A copy of a recording with white Gaussian noise, seed 0, against the RMS of what is spoken in it."""
+    """A copy of a recording with white Gaussian noise, seed 0, against the RMS of what is spoken in it.
+
+    Raises:
+        InputError: Nothing is spoken in it.
+    """
     audio = read_audio(clip.path)
     speaking = np.zeros(len(audio), bool)
     for phone in clip.phones:
         if phone.name != SILENCE:
             speaking[int(phone.start * SAMPLE_RATE) : int(phone.end * SAMPLE_RATE)] = True
+    if not speaking.any():
+        raise InputError(f"Nothing is spoken in {clip.path}, so that no noise can be as loud.", "Leave it out.")
     level = np.sqrt((audio[speaking].astype(np.float64) ** 2).mean()) * 10.0 ** (-snr_db / 20.0)
     noise = np.random.default_rng(0).normal(0.0, level, len(audio))
     path = folder / "noisy.wav"
@@ -206,21 +234,27 @@ def evaluate_takes(folder: Path, models: Models, options: PerformanceOptions) ->
     names = [name for name in found if not name.startswith(("teacher_", "least_"))]
     lips = LipVertices.of_head()
     model = {name: found[name] for name in names} | liveliness([one.takes for one in spoken])
-    model |= means([as_published(one.takes, one, lips) for one in spoken])
+    model |= means([as_published(one.takes, one, lips, options.style) for one in spoken])
     teacher = {name: found[f"teacher_{name}"] for name in names} | liveliness([one.teacher_takes for one in spoken])
-    teacher |= means([as_published(one.teacher_takes, one, lips) for one in spoken])
+    teacher |= means([as_published(one.teacher_takes, one, lips, options.style) for one in spoken])
     return {"model": model, "teacher": teacher, "share": {name: model[name] / teacher[name] for name in model}}
 
 
-def as_published(takes: NDArray[np.float32], spoken: Spoken, lips: LipVertices) -> dict[str, float]:
+def as_published(takes: NDArray[np.float32], spoken: Spoken, lips: LipVertices, style: str) -> dict[str, float]:
     """The measures of `evaluation.published` of takes (K, N, 55) of one recording, means over takes.
+
+    Args:
+        takes: (K, N, 55) of the model or the teacher.
+        spoken: The recording.
+        lips: The head's lips.
+        style: Of the teacher's performance that the head is compared with.
 
     Returns:
         `lip_sync_mm` to the teacher's rule; `div_lips_mm`, `div_head_rad` between takes; `beat_align` of the head with
         a performance of the teacher that is none of the takes.
     """
     neck, reference = len(CONTROL_NAMES), lips(spoken.rule)
-    head = perform(spoken.clip.phones, spoken.clip.seconds, seed=_OTHER_SEED)[:, neck:]
+    head = perform(spoken.clip.phones, spoken.clip.seconds, style=style, seed=_OTHER_SEED)[:, neck:]
     return {
         "lip_sync_mm": float(np.mean([lip_sync(lips(take), reference) for take in takes])),
         "div_lips_mm": diversity(lips(takes)),
@@ -239,13 +273,13 @@ def liveliness(performances: Sequence[NDArray[np.float32]]) -> dict[str, float]:
     return {"blinks": blinks / minutes, "neck_sd_deg": float(np.degrees(np.sqrt(squares.mean())))}
 
 
-def by_speaker(spoken: Sequence[Spoken], rig: LipRig) -> dict[str, dict[str, float]]:
-    """Measures of the first take for each speaker, and each set of recordings, with enough p b m."""
-    groups: dict[str, list[SpokenClip]] = {}
+def by_speaker(spoken: Sequence[Spoken], rig: LipRig) -> dict[str, dict[str, Any]]:
+    """`beside_baselines` of each speaker, and each set of recordings, with enough p b m."""
+    groups: dict[str, list[Spoken]] = {}
     for one in spoken:
         for name in {one.clip.speaker, one.clip.set}:
-            groups.setdefault(name, []).append(one.take(0))
+            groups.setdefault(name, []).append(one)
     counts: Mapping[str, int] = {
-        name: sum(phone.name in BILABIAL for clip in clips for phone in clip.phones) for name, clips in groups.items()
+        name: sum(phone.name in BILABIAL for one in own for phone in one.clip.phones) for name, own in groups.items()
     }
-    return {name: measure_lips(clips, rig) for name, clips in groups.items() if counts[name] >= _SMALLEST_GROUP}
+    return {name: beside_baselines(own, rig) for name, own in groups.items() if counts[name] >= _SMALLEST_GROUP}

@@ -13,6 +13,13 @@ from ..pipelines.performance import PerformanceOptions
 from .speech import evaluate_speech
 
 NOISE_DB = (36.0, 24.0, 12.0)
+_IN_NOISE = {
+    "closure": "closure score",
+    "fv_auc": "f/v AUC",
+    "rounding_auc": "rounding AUC",
+    "gap_correlation": "lip-gap correlation with the teacher",
+    "rest": "rest in silence",
+}
 SCALES = (0.0, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
 
 
@@ -60,6 +67,24 @@ def evaluate_guidance(
         spread = {f"spread_{name}": value for name, value in found["spread"].items()}
         rows[f"{scale:g}"] = {**found["model"], **spread}
     return rows
+
+
+def plot_noise(rows: Mapping[str, Mapping[str, float]], path: Path) -> None:
+    """Draw the lips in noise: closure score, f/v and rounding AUC, lip-gap correlation and rest by level.
+
+    Args:
+        rows: From `evaluate_noise`.
+        path: PNG or SVG to write.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
+    axes = figure.add_subplot(xlabel="white noise, dB under the speech", ylabel="measure")
+    for name, label in _IN_NOISE.items():
+        axes.plot(list(rows), [row[name] for row in rows.values()], marker="o", label=label)
+    axes.set_ylim(0.0, 1.0)
+    axes.legend(loc="lower left")
+    figure.savefig(path, dpi=144)
 
 
 def plot_guidance(rows: Mapping[str, Mapping[str, float]], path: Path) -> None:

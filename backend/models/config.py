@@ -34,4 +34,4 @@ class DenoiserConfig:
     skip_connections: bool = True  # concatenate each level's encoder output into the decoder
     takes_mask: bool = True  # one guidance flag a channel beside the motion (Algorithm 1)
     given_reach: int = 0  # frames that the skip of the given values reaches on each side; 0: there is none
-    given_reaches: tuple[int, ...] = ()  # the same of smooth kernels, the widest first, in place of a learned one
+    given_reaches: tuple[int, ...] = ()  # the same of smooth kernels in place of a learned one: widest first, 1 or more

@@ -239,4 +239,4 @@ def smooth_step(position: Floats) -> Floats:
 
 def is_open_vowel(phone: Phone) -> bool:
     """True for aa ae ao aw ay of at least 60 ms, where the mouth must be open."""
-    return phone.name in VOWELS and phone.name in {"aa", "ae", "ao", "aw", "ay"} and phone.seconds >= 0.06
+    return phone.name in VOWELS and phone.name in {"aa", "ae", "ao", "aw", "ay"} and phone.seconds >= 0.06 - 1e-9

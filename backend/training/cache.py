@@ -105,9 +105,19 @@ def build_cache(
                 blocks.append(mel)
                 frame += count
     out.mkdir(parents=True, exist_ok=True)
-    np.save(out / "mel.npy", np.concatenate(blocks))
-    (out / "index.json").write_text(json.dumps({"made_of": made_of, "segments": rows}))
+    save_array(out / "mel.npy", np.concatenate(blocks))
+    partial = out / "index.json.part"
+    partial.write_text(json.dumps({"made_of": made_of, "segments": rows}), encoding="utf-8")
+    partial.replace(out / "index.json")
     return load_cache(out)
+
+
+def save_array(path: Path, array: NDArray[Any]) -> None:
+    """Write a .npy file, replacing it whole or not at all: what a kill left half written would be taken for done."""
+    partial = path.with_name(path.name + ".part")
+    with partial.open("wb") as file:
+        np.save(file, array)
+    partial.replace(path)
 
 
 def load_cache(folder: Path) -> Cache:

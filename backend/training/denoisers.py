@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training of the face and the head denoiser (3DiFACE, Sec. 3.1, 3.2, 9.4; Algorithm 1) on frozen audio features."""
+"""Training of the face and the head denoiser (3DiFACE, Sec. 3.1, 3.2, 9.4; Algorithm 1) on frozen audio features.
+
+Deviations from the paper: errors count by the diffusion step (`step_weights`) and more where lips have to touch
+(`Batches`), and the features tell most of what the encoder missed (`encode_cache`).
+"""
 
 from __future__ import annotations
 
@@ -140,7 +144,7 @@ def train_denoiser(
 
 
 def denoising_losses(model: nn.Module, batch: Batch, weights: LossWeights) -> dict[str, Tensor]:
-    """Lines 9 and 10 of Algorithm 1: predict x0 and weigh its errors, Eq. 3 and 4.
+    """Lines 9 and 10 of Algorithm 1: predict x0 and weigh its errors, Eq. 3 and 4, by step and by frame.
 
     Returns:
         Scalars: `total`, and the terms `simple`, `velocity` and `keyframes` before they are weighed.

@@ -17,7 +17,7 @@ def make_folds(folder: Path, out: Path, count: int) -> list[int]:
     """Write `OUT/1/train`, `OUT/1/held` and so on: folders of speech that refer to the recordings where they lie.
 
     Args:
-        folder: Recordings with phone times; a clip without a speaker is a speaker of its own.
+        folder: Recordings with phone times; the speaker of a clip that names none is guessed as in training.
         out: Folder to make.
         count: Number of folds, 2 at least.
 
@@ -40,8 +40,12 @@ def make_folds(folder: Path, out: Path, count: int) -> list[int]:
     rows = [json.loads(line) for line in read_lines(folder / "phones.jsonl")]
     for fold in range(count):
         for name, is_held in (("train", False), ("held", True)):
-            own = [row for row, clip in zip(rows, clips, strict=True) if (fold_of[clip.speaker] == fold) == is_held]
-            _write(own, folder, out / str(fold + 1) / name)
+            own = [
+                {**row, "file": str(clip.path), "set": clip.set, "speaker": clip.speaker}
+                for row, clip in zip(rows, clips, strict=True)
+                if (fold_of[clip.speaker] == fold) == is_held
+            ]
+            _write(own, out / str(fold + 1) / name)
     return [sum(each == fold for each in fold_of.values()) for fold in range(count)]
 
 
@@ -55,12 +59,12 @@ def _balanced(seconds: dict[str, float], count: int) -> dict[str, int]:
     return fold_of
 
 
-def _write(rows: list[dict[str, Any]], folder: Path, out: Path) -> None:
+def _write(rows: list[dict[str, Any]], out: Path) -> None:
     make_folder(out)
     index = out / "phones.jsonl"
     with writing(index), index.open("w", encoding="utf-8") as file:
         for row in rows:
-            file.write(json.dumps({**row, "file": _reference(folder / row["file"], out)}) + "\n")
+            file.write(json.dumps({**row, "file": _reference(Path(row["file"]), out)}) + "\n")
 
 
 def _reference(path: Path, start: Path) -> str:

@@ -24,7 +24,7 @@ from ..models.audio_encoder import AudioEncoder
 from ..models.checkpoint import DEFAULT_CHECKPOINT
 from ..models.phones import PHONES
 from ..protocol import CHANNEL_NAMES, CONTROL_NAMES
-from .cache import Cache, build_cache, load_cache
+from .cache import Cache, build_cache, load_cache, save_array
 from .denoisers import DenoiserTraining, StyledDenoiser, TrainingData, encode_cache, train_denoiser
 from .encoder import EncoderWithHeads, all_targets, contact_frames, target_scale, train_encoder
 from .judging import FaceJudge, HeadJudge, JudgedClip, Normalisation, judged_clips
@@ -190,7 +190,7 @@ def prepare(recipe: Recipe) -> Prepared:
     contacts = contact_frames(phones)
     if not stored.exists() or stored.stat().st_mtime < best.stat().st_mtime:
         standardised = (controls - controls.mean(axis=0)) / target_scale(controls)
-        np.save(stored, encode_cache(cache, network, standardised, contacts, recipe.seed))
+        save_array(stored, encode_cache(cache, network, standardised, contacts, recipe.seed))
     data = TrainingData(cache.segments, np.load(stored), takes, mean, scale_of(sd), contacts)
     return Prepared(data, judged_clips(read_speech_folder(recipe.judge), network.encoder), sd)
 
@@ -199,7 +199,9 @@ def statistics(recipe: Recipe, takes: Takes) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation (55,) of the takes, computed once."""
     path = recipe.run / "features" / f"statistics_{recipe.takes}_{recipe.seed}.npz"
     if not path.exists():
-        np.savez(path, mean=takes.mean, sd=takes.sd)
+        partial = path.with_suffix(".part.npz")
+        np.savez(partial, mean=takes.mean, sd=takes.sd)
+        partial.replace(path)
     with np.load(path) as stored:
         return stored["mean"], stored["sd"]
 

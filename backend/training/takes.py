@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from ..evaluation import keys
 from ..protocol import CHANNEL_NAMES, CONTROL_NAMES
-from .cache import Cache
+from .cache import Cache, save_array
 from .speech_folder import Clip
 from .styles import STYLE_NAMES
 from .teacher import perform
@@ -78,8 +78,8 @@ def make_takes(cache: Cache, out: Path, takes: int, seed: int) -> Takes:
             name = STYLE_NAMES[styles[take, index]]
             track = perform(segment.phones, segment.seconds, style=name, seed=(seed * takes + take) * 1_000_003 + index)
             motion[take, segment.start : segment.start + segment.frames] = track
-    np.save(folder / "motion.npy", motion)
-    np.save(folder / "styles.npy", styles)
+    save_array(folder / "motion.npy", motion)
+    save_array(folder / "styles.npy", styles)
     return Takes(motion, styles)
 
 

@@ -35,7 +35,7 @@ def test_the_spline_meets_the_given_values_and_is_smooth() -> None:
     elsewhere = np.full((60, 55), 0.5, np.float32)
     drawn = spline_through(mask, values, elsewhere)
     np.testing.assert_allclose(drawn[[10, 30, 50], 3], [0.0, 1.0, 0.0], atol=1e-6)
-    assert (drawn[:10, 3] == 0.0).all()
+    assert np.abs(np.diff(drawn[:12, 3], 2)).max() < 0.01  # straight on before its first value
     assert np.abs(np.diff(drawn[10:51, 3], 2)).max() < 0.01
     assert (drawn[:, 4] == 0.5).all()
 
@@ -49,6 +49,6 @@ def test_the_command_measures_the_whole_grid(spoken_folder: Path, capsys: pytest
     assert list(rows) == [f"{part}: {edit.name}" for part in ("face", "head") for edit in GRID]
     assert reach["browInnerUp"]["half_seconds"] > reach["jawOpen"]["half_seconds"] > 0.08
     assert all(row["longest_faded_seconds"] < 1.0 for row in reach.values())
-    assert all(0.0 <= rows[name]["raw_sd"] < 1.5 for name in rows if "one channel" not in name)
+    assert all(0.0 <= row["raw_sd"] < 0.3 for row in rows.values() if not np.isnan(row["raw_sd"]))
     assert rows["face: 1 a second, moved"]["seam_ratio"] < 2.0
     assert "spline_seam_ratio" in capsys.readouterr().out

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from retake.backend.cli import run as main
+from retake.backend.errors import InputError
 from retake.backend.evaluation.lips import LipRig
 from retake.backend.evaluation.speech import (
     Spoken,
@@ -30,7 +31,7 @@ PHONES = read_phones([(0.2 * n, 0.2 * n + 0.2, "m" if n % 2 else "aa") for n in 
 def spoken(speaker: str, takes: np.ndarray) -> Spoken:
     clip = Clip(Path("x.flac"), speaker, "made", 12.0, PHONES)
     own = np.stack([perform(PHONES, 12.0, seed=seed) for seed in range(2)])
-    return Spoken(clip, takes, own, perform(PHONES, 12.0))
+    return Spoken(clip, takes, own, perform(PHONES, 12.0), np.random.default_rng(0).normal(size=360))
 
 
 def test_spread_of_the_teacher_is_its_own() -> None:
@@ -67,7 +68,9 @@ def test_speakers_with_few_closures_are_pooled_only() -> None:
     rule = perform(PHONES, 12.0)[None]
     groups = by_speaker([spoken("a", rule), spoken("b", rule)], LipRig.of_head())
     assert set(groups) == {"a", "b", "made"}
-    assert groups["made"]["closure"] == 1.0
+    assert groups["made"]["clips"] == 2
+    assert groups["made"]["model"]["closure"] == groups["made"]["share"]["closure"] == 1.0
+    assert groups["made"]["baselines"]["loudness"]["closure"] < 0.5
 
 
 def test_noise_is_as_loud_as_asked_for_against_what_is_spoken(spoken_folder: Path, tmp_path: Path) -> None:
@@ -91,10 +94,11 @@ def test_a_word_labelled_silent_is_doubted(spoken_folder: Path) -> None:
 
 
 def test_noise_costs_closures(spoken_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["evaluate", "noise", str(spoken_folder), "--takes", "1", "--json", str(spoken_folder / "r.json")]) == 0
+    arguments = ["--takes", "1", "--json", str(spoken_folder / "r.json"), "--plot", str(spoken_folder / "r.png")]
+    assert main(["evaluate", "noise", str(spoken_folder), *arguments]) == 0
+    assert (spoken_folder / "r.png").read_bytes().startswith(b"\x89PNG")
     rows = json.loads((spoken_folder / "r.json").read_text())
     assert list(rows) == ["clean", "36 dB", "24 dB", "12 dB"]
-    assert rows["clean"]["closure_loss"] == 0.0
     assert rows["12 dB"]["closure"] == pytest.approx(rows["clean"]["closure"] * (1 - rows["12 dB"]["closure_loss"]))
     assert rows["12 dB"]["gap_correlation"] < rows["clean"]["gap_correlation"]
     assert "closure_loss" in capsys.readouterr().out
@@ -136,7 +140,26 @@ def test_the_command_measures_a_folder(spoken_folder: Path, tmp_path: Path, caps
     assert figures["clips"] == 1
     assert figures["model"]["closure"] > figures["baselines"]["loudness"]["closure"]
     assert figures["spread"]["lip_gap_mm"] > 0.1
+    assert np.isnan(figures["baselines"]["other_clip"]["closure"])  # there is no other
     assert "loudness" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("name", "sentence"), [("r.txt", "cannot be drawn into 'r.txt'"), ("no/r.png", "no")])
+def test_a_plot_that_cannot_be_drawn_is_told_before_the_work(
+    spoken_folder: Path, name: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", "noise", str(spoken_folder), "--plot", str(spoken_folder / name)]) == 2
+    shown = capsys.readouterr()
+    assert sentence in shown.err
+    assert not shown.out
+
+
+def test_a_recording_without_words_is_measured_beside_others(spoken_folder: Path) -> None:
+    clip = read_speech_folder(spoken_folder)[0]
+    silent = replace(clip, phones=[Phone(0.0, clip.seconds, "sil")])
+    assert spoken_silences(silent) == []
+    with pytest.raises(InputError, match="Nothing is spoken"):
+        noisy(silent, 24.0, spoken_folder)
 
 
 def test_a_folder_that_is_not_speech_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
