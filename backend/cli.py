@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .errors import OptionsError, RetakeError
+from .protocol import DEFAULT_SAMPLER
 
 if TYPE_CHECKING:
     from .session import Session
@@ -59,10 +60,10 @@ def generate(
         typer.Option(help="How closely to follow the audio: 0 not at all, 1 as trained, more amplifies; at most 10."),
     ] = 1.0,
     steps: Annotated[
-        int | None, typer.Option(help="Sampling steps, 1 to 500.", show_default="10 with ddim, 500 with ddpm")
+        int | None, typer.Option(help="Sampling steps, 1 to 500.", show_default="10, 500 with ddpm")
     ] = None,
     style: Annotated[str, typer.Option(metavar="NAME", help="Speaking style; `describe` lists them.")] = "neutral",
-    scheduler: Annotated[str, typer.Option(metavar="ddim|ddpm", help="Sampler.")] = "ddim",
+    scheduler: Annotated[str, typer.Option(metavar="dpmpp_2m|ddim|ddpm", help="Sampler.")] = DEFAULT_SAMPLER,
     model: ModelOption = None,
 ) -> None:
     """Perform recordings and write the channels of every take to .npz.

@@ -44,6 +44,7 @@ MAX_MESSAGE_BYTES = 1 << 30
 MAX_ARRAYS = 64  # a frame with more members than this is garbage
 
 MODEL_FPS = 30  # model frame n stands for audio time n / 30 s
+DEFAULT_SAMPLER = "dpmpp_2m"  # of the names in `diffusion.samplers`
 
 CONTROL_NAMES: tuple[str, ...] = (
     *("eyeBlinkLeft", "eyeLookDownLeft", "eyeLookInLeft", "eyeLookOutLeft", "eyeLookUpLeft"),

@@ -10,7 +10,7 @@ from typing import Any
 from .errors import OptionsError
 from .pipelines.given import GivenValues
 from .pipelines.performance import PerformanceOptions
-from .protocol import PARTS, Arrays
+from .protocol import DEFAULT_SAMPLER, PARTS, Arrays
 from .rigs import NamedControlsRig
 
 _LARGEST = 1e12  # of any number in a request
@@ -42,7 +42,7 @@ def parse_generate(message: Mapping[str, Any], arrays: Arrays) -> GenerateReques
         parts=tuple(_names(message, "parts", list(PARTS))),
         guidance_scale=_number("guidance", message.get("guidance", 1.0)),
         num_inference_steps=None if steps is None else _member(message, "steps", int),
-        scheduler=_member(message, "scheduler", str, "ddim"),
+        scheduler=_member(message, "scheduler", str, DEFAULT_SAMPLER),
         style=_member(message, "style", str, "neutral"),
     )
     options.check()

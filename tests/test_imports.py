@@ -17,7 +17,17 @@ BLENDERS_OWN = {"bpy", "bpy_extras", "mathutils", "bmesh", "aud", "gpu", "blf"}
 _SHARED = ("errors", "protocol", "monitor", "outputs")
 BACKEND_LAYERS = (*_SHARED, "rigs", "models", "audio", "diffusion", "pipelines", "teacher", "evaluation", "training")
 # The articulation teacher and labelled speech are the reference of the measures, which in turn judge the training.
-TEACHER = {"speech", "speech_folder", "articulation", "expression", "styles", "teacher"}
+TEACHER = {
+    "align",
+    "synthesizers",
+    "foreign",
+    "speech",
+    "speech_folder",
+    "articulation",
+    "expression",
+    "styles",
+    "teacher",
+}
 ADDON_LAYERS = ("core", "compat", "scene", "operators", "ui")
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ...backend.protocol import DEFAULT_SAMPLER
 from .channels import CHANNEL_INDEX
 from .given import Given
 from .request import RequestValues
@@ -29,7 +30,7 @@ class Settings:
     Attributes:
         guidance: Guidance scale.
         steps: Steps of the sampler.
-        scheduler: "ddim" or "ddpm".
+        scheduler: "dpmpp_2m", "ddim" or "ddpm".
         style: Name of the style.
         model: Name of the model, as the backend's hello told.
         recording: File name of the recording; empty where it is not known.
@@ -38,7 +39,7 @@ class Settings:
 
     guidance: float = 1.0
     steps: int = 10
-    scheduler: str = "ddim"
+    scheduler: str = DEFAULT_SAMPLER
     style: str = "neutral"
     model: str = ""
     recording: str = ""

@@ -43,7 +43,11 @@ RANGE_ITEMS = (
     ("PREVIEW", "Preview Range", "The scene's preview range"),
 )
 TAKE_RANGE = ("TAKE", "Take", "The range of the take")
-SCHEDULER_ITEMS = (("ddim", "DDIM", "Fast"), ("ddpm", "DDPM", "Slow, as trained"))
+SCHEDULER_ITEMS = (
+    ("dpmpp_2m", "DPM-Solver++", "Fast and lively"),
+    ("ddim", "DDIM", "Fast; takes of earlier versions were made by it"),
+    ("ddpm", "DDPM", "Slow, as trained"),
+)
 
 
 class Generating:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sampling of guided motion diffusion: Algorithm 2 of 3DiFACE over diffusers' schedulers.
 
-DDIM (Song et al. 2021) with few steps is the default, DDPM (Ho et al. 2020) with all 500 on request. Both run
+DPM-Solver++ of second order (Lu et al. 2022) with few steps is the default: as quick as DDIM (Song et al. 2021), but
+takes differ and blink about as with twice its steps. DDIM, and DDPM (Ho et al. 2020) with all 500, on request. Both run
 through `DDIMScheduler.step`: its eta = 1 is DDPM's posterior exactly (Song et al., Eq. 16; a test compares it with
 `DDPMScheduler.step`), and unlike `DDPMScheduler` it lets the caller give the noise, which a take's own noise needs.
 
@@ -17,20 +18,26 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from .imputation import impute_keyframes
-from .schedules import NUM_TRAIN_TIMESTEPS, ddim_scheduler
+from .schedules import NUM_TRAIN_TIMESTEPS, ddim_scheduler, dpm_solver_scheduler, spread_timesteps
 
 Denoise = Callable[[Tensor, Tensor], Tensor]
+Advance = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Sampler:
     """How noise is turned into motion."""
 
-    eta: float  # 0 = DDIM, deterministic after the initial noise; 1 = DDPM
+    order: int  # of the solver: 2 = DPM-Solver++; 1 = DDIM and DDPM
+    eta: float  # 0 = deterministic after the initial noise; 1 = DDPM
     default_steps: int
 
 
-SAMPLERS = {"ddim": Sampler(0.0, 10), "ddpm": Sampler(1.0, NUM_TRAIN_TIMESTEPS)}
+SAMPLERS = {
+    "dpmpp_2m": Sampler(2, 0.0, 10),
+    "ddim": Sampler(1, 0.0, 10),
+    "ddpm": Sampler(1, 1.0, NUM_TRAIN_TIMESTEPS),
+}
 
 
 @dataclass(frozen=True)
@@ -61,28 +68,45 @@ def sample_motion(
         keyframe_mask: (B, N, C) bool, True = given.
         takes_mask: The network has guidance flags, so given values are written into the noisy sample too (line 7).
             Without flags they would be taken for noise: such a network gets plain imputation of its predictions.
-        sampler: DDIM or DDPM.
+        sampler: One of `SAMPLERS`.
         num_inference_steps: Steps, 1 to 500.
         on_step: Called before every step; it may raise to stop the sampling.
 
     Returns:
         The motion and the last raw prediction.
     """
-    scheduler = ddim_scheduler()
-    scheduler.set_timesteps(num_inference_steps)
+    timesteps, advance = _solver(sampler, num_inference_steps, noise)
     sample = noise(0)
-    for index, timestep in enumerate(scheduler.timesteps, start=1):
+    for timestep in timesteps:
         on_step()
         if takes_mask:
             sample = impute_keyframes(sample, keyframe_values, keyframe_mask)  # line 7
         raw = denoise(sample, timestep)  # line 8
         clean = impute_keyframes(raw, keyframe_values, keyframe_mask)  # line 9
-        is_noisy = sampler.eta > 0 and index < num_inference_steps
-        sample = scheduler.step(  # lines 10 and 11
+        sample = advance(clean, timestep, sample)  # lines 10 and 11
+    return Sampled(clean, raw)
+
+
+def _solver(sampler: Sampler, steps: int, noise: Callable[[int], Tensor]) -> tuple[Tensor, Advance]:
+    """Diffusion steps to predict at, and what makes the next noisy motion of a prediction there."""
+    if sampler.order == 2:
+        solver = dpm_solver_scheduler()
+        solver.set_timesteps(timesteps=spread_timesteps(steps))
+        return solver.timesteps, lambda clean, timestep, sample: solver.step(clean, timestep, sample).prev_sample
+    scheduler = ddim_scheduler()
+    scheduler.set_timesteps(steps)
+    following = {int(timestep): index for index, timestep in enumerate(scheduler.timesteps, start=1)}
+
+    def advance(clean: Tensor, timestep: Tensor, sample: Tensor) -> Tensor:
+        index = following[int(timestep)]
+        is_noisy = sampler.eta > 0 and index < steps
+        stepped: Tensor = scheduler.step(
             clean,
             int(timestep),
             sample,
             eta=sampler.eta if is_noisy else 0.0,
             variance_noise=noise(index) if is_noisy else None,
         ).prev_sample
-    return Sampled(clean, raw)
+        return stepped
+
+    return scheduler.timesteps, advance

@@ -18,7 +18,7 @@ from ..diffusion.schedules import NUM_TRAIN_TIMESTEPS
 from ..errors import OptionsError
 from ..models import Models
 from ..monitor import Monitor
-from ..protocol import CHANNEL_NAMES, MODEL_FPS, PARTS
+from ..protocol import CHANNEL_NAMES, DEFAULT_SAMPLER, MODEL_FPS, PARTS
 from .face import FACE_CHANNELS, FacePipeline
 from .given import GivenValues
 from .head import HEAD_CHANNELS, HeadPipeline
@@ -38,8 +38,8 @@ class PerformanceOptions:
     range_seconds: tuple[float, float] | None = None  # audio time; None: the recording and 1 s before and after
     parts: Sequence[str] = tuple(PARTS)  # a face part asks for the whole face, which is one network
     guidance_scale: float = 1.0
-    num_inference_steps: int | None = None  # None: 10 with DDIM, 500 with DDPM
-    scheduler: str = "ddim"
+    num_inference_steps: int | None = None  # None: the sampler's own
+    scheduler: str = DEFAULT_SAMPLER
     style: str = "neutral"
 
     def check(self) -> None:

@@ -16,7 +16,7 @@ from ..diffusion.guidance import GuidedDenoiser
 from ..diffusion.samplers import SAMPLERS, Sampled, sample_motion
 from ..evaluation.lips import LipRig, SpokenClip, measure_lips
 from ..models.audio_encoder import AudioEncoder
-from ..protocol import CHANNEL_NAMES, CONTROL_NAMES
+from ..protocol import CHANNEL_NAMES, CONTROL_NAMES, DEFAULT_SAMPLER
 from .denoisers import StyledDenoiser
 from .speech_folder import Clip, read_audio
 from .teacher import perform
@@ -79,7 +79,7 @@ def sample_takes(
         values,
         mask,
         takes_mask=network.denoiser.config.takes_mask,
-        sampler=SAMPLERS["ddim"],
+        sampler=SAMPLERS[DEFAULT_SAMPLER],
         num_inference_steps=_STEPS,
         on_step=lambda: None,
     )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from retake.backend.errors import OptionsError, RetakeError, RigError
-from retake.backend.protocol import CHANNEL_NAMES, CONTROL_NAMES, PARTS
+from retake.backend.protocol import CHANNEL_NAMES, CONTROL_NAMES, DEFAULT_SAMPLER, PARTS
 from retake.backend.requests import GenerateRequest, parse_generate, parse_rig
 
 GOOD: dict[str, Any] = {
@@ -45,7 +45,7 @@ def test_what_may_be_left_out() -> None:
     request = parse_generate({"audio": "a.wav", "rig": "b", "seeds": [0]}, {})
     assert request.options.range_seconds is None
     assert request.options.parts == tuple(PARTS)
-    assert (request.options.scheduler, request.options.num_inference_steps) == ("ddim", None)
+    assert (request.options.scheduler, request.options.num_inference_steps) == (DEFAULT_SAMPLER, None)
     assert len(request.given) == 0
 
 

@@ -3,13 +3,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from retake.backend.diffusion.samplers import SAMPLERS, Sampled, sample_motion
-from retake.backend.diffusion.schedules import ddim_scheduler, ddpm_scheduler
+from retake.backend.diffusion.schedules import ddim_scheduler, ddpm_scheduler, spread_timesteps
 from retake.backend.errors import CancelledError
+from retake.backend.protocol import DEFAULT_SAMPLER
 
 SHAPE = (2, 12, 3)
 NOTHING = torch.zeros(SHAPE)
@@ -25,13 +27,27 @@ def shrink(sample: Tensor, timestep: Tensor) -> Tensor:
     return 0.5 * sample.clamp(-2, 2) + 0.1
 
 
-def run(name: str = "ddim", steps: int = 10, values: Tensor = NOTHING, mask: Tensor = FREE, **options: Any) -> Sampled:
+def run(
+    name: str = DEFAULT_SAMPLER, steps: int = 10, values: Tensor = NOTHING, mask: Tensor = FREE, **options: Any
+) -> Sampled:
     usual: dict[str, Any] = {"takes_mask": True, "on_step": lambda: None} | options
     denoise = usual.pop("denoise", shrink)
     return sample_motion(denoise, noise, values, mask, sampler=SAMPLERS[name], num_inference_steps=steps, **usual)
 
 
-@pytest.mark.parametrize(("name", "steps"), [("ddim", 1), ("ddim", 10), ("ddpm", 50), ("ddpm", 500)])
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [
+        ("dpmpp_2m", 1),
+        ("dpmpp_2m", 2),
+        ("dpmpp_2m", 10),
+        ("dpmpp_2m", 500),
+        ("ddim", 1),
+        ("ddim", 10),
+        ("ddpm", 50),
+        ("ddpm", 500),
+    ],
+)
 def test_it_ends_at_the_last_prediction(name: str, steps: int) -> None:
     sampled = run(name, steps)
     assert sampled.sample.shape == sampled.raw.shape == SHAPE
@@ -40,7 +56,9 @@ def test_it_ends_at_the_last_prediction(name: str, steps: int) -> None:
 
 
 def test_defaults() -> None:
-    assert {name: sampler.default_steps for name, sampler in SAMPLERS.items()} == {"ddim": 10, "ddpm": 500}
+    steps = {name: sampler.default_steps for name, sampler in SAMPLERS.items()}
+    assert steps == {"dpmpp_2m": 10, "ddim": 10, "ddpm": 500}
+    assert DEFAULT_SAMPLER in SAMPLERS
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -99,7 +117,7 @@ def test_ddpm_draws_its_own_noise_each_step() -> None:
             num_inference_steps=6,
             on_step=lambda: None,
         )
-        assert steps == ([0] if name == "ddim" else [0, 1, 2, 3, 4, 5])
+        assert steps == ([0, 1, 2, 3, 4, 5] if name == "ddpm" else [0])
 
 
 def test_the_callback_can_stop_it() -> None:
@@ -117,4 +135,26 @@ def test_the_callback_can_stop_it() -> None:
 
 def test_a_perfect_denoiser_is_followed() -> None:
     truth = noise(77)
-    torch.testing.assert_close(run("ddim", 10, denoise=lambda sample, timestep: truth).sample, truth)
+    for name in SAMPLERS:
+        torch.testing.assert_close(run(name, 10, denoise=lambda sample, timestep: truth).sample, truth)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 10, 25, 100, 499, 500])
+def test_steps_are_spread_from_the_noisiest_down(count: int) -> None:
+    steps = spread_timesteps(count)
+    assert len(steps) == count
+    assert steps[0] == 499
+    assert (np.diff(steps) < 0).all()
+    assert min(steps) >= 0
+
+
+def test_ten_steps_of_second_order_end_where_a_hundred_of_first_do() -> None:
+    """A denoiser of two points: samples end at one or the other, as the exact solution does from the same noise."""
+
+    def two_points(sample: Tensor, timestep: Tensor) -> Tensor:
+        alpha = ddpm_scheduler().alphas_cumprod[timestep]
+        return torch.tanh(sample * alpha.sqrt() / (1.0 - alpha)) * 0.8 + 0.1 * sample
+
+    exact = run("ddim", 500, denoise=two_points).sample
+    quick, quickest = (run(name, 10, denoise=two_points).sample for name in ("dpmpp_2m", "ddim"))
+    assert (quick - exact).abs().mean() < 0.5 * (quickest - exact).abs().mean()
