@@ -96,15 +96,19 @@ def plot_guidance(rows: Mapping[str, Mapping[str, float]], path: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, 4.2), layout="constrained")
-    axes = figure.add_subplot(xlabel="spread of the lip gap between takes, mm", ylabel="sync")
+    figure = Figure(figsize=(7.2, 4.6), layout="constrained")
+    axes = figure.add_subplot(xscale="log", xlabel="spread of the lip gap between takes, mm", ylabel="sync")
     spread = [row["spread_lip_gap_mm"] for row in rows.values()]
     for name, label in (("closure", "closure score"), ("gap_correlation", "lip-gap correlation with the teacher")):
         axes.plot(spread, [row[name] for row in rows.values()], marker="o", label=label)
-    for scale, row, x in zip(rows, rows.values(), spread, strict=True):
-        axes.annotate(scale, (x, row["closure"]), textcoords="offset points", xytext=(4, 6))
+    for number, (scale, row) in enumerate(rows.items()):
+        above = 7 if number % 2 else 19  # neighbours in two rows, so that close ones can be read
+        at = (row["spread_lip_gap_mm"], row["closure"])
+        axes.annotate(scale, at, textcoords="offset points", xytext=(0, above), ha="center")
     teacher = next(iter(rows.values()))["spread_teacher_lip_gap_mm"]
     axes.axvline(teacher, linestyle=":", color="grey", label="spread of the teacher's takes")
-    axes.set_ylim(0.0, 1.0)
-    axes.legend(loc="lower right")
+    axes.set_xticks(spread, [f"{value:.2g}" for value in spread], minor=False)
+    axes.minorticks_off()
+    axes.set_ylim(-0.05, 1.1)
+    axes.legend(loc="lower left")
     figure.savefig(path, dpi=144)
