@@ -9,16 +9,12 @@ fall between the model's: the lips are measured on the evaluated mesh, and edits
 from __future__ import annotations
 
 import argparse
-import importlib
-import os
-import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from .environments import BACKEND, ROOT, EnvironmentMakeError, demo_blender, ensure
-from .interpreters import InterpreterError
+from .environments import BACKEND, demo_blender
+from .parts import run_part, run_parts
 
 FIRST_FRAME = 1  # of every shot
 _PARTS = {"plan": "measure_plan", "shots": "measure_shots", "report": "measure_plan"}
@@ -35,24 +31,11 @@ def main(arguments: Sequence[str]) -> int:
     """
     options = _parser().parse_args(arguments)
     if options.part:
-        module = importlib.import_module(f".{_PARTS[options.part]}", __package__)
-        return int(getattr(module, options.part)(options))
+        return run_part(_PARTS[options.part], options)
     if options.every < 1 or (options.json and not options.json.resolve().parent.is_dir()):
         print("--every is 1 or more, and the folder of --json has to exist.", file=sys.stderr)
         return 2
-    try:
-        backend, blender = ensure(BACKEND), ensure(demo_blender())
-    except (EnvironmentMakeError, InterpreterError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    variables = {**os.environ, "RETAKE_BACKEND_PYTHON": str(backend), "PYTHONDONTWRITEBYTECODE": "1"}
-    with tempfile.TemporaryDirectory() as work:
-        for part, python in {"plan": backend, "shots": blender, "report": backend}.items():
-            again = [str(python), str(ROOT / "scripts" / "measure_scene.py"), *arguments]
-            code = subprocess.run([*again, "--part", part, "--work", work], env=variables).returncode
-            if code:
-                return code
-    return 0
+    return run_parts("measure_scene.py", arguments, {"plan": BACKEND, "shots": demo_blender(), "report": BACKEND})
 
 
 def _parser() -> argparse.ArgumentParser:

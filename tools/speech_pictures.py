@@ -9,16 +9,11 @@ quarters, and a sheet of stills. Standard library only: the parts are `speech_tr
 from __future__ import annotations
 
 import argparse
-import importlib
-import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from .environments import BACKEND, ROOT, EnvironmentMakeError, demo_blender, ensure
-from .interpreters import InterpreterError
+from .environments import BACKEND, ROOT, demo_blender
+from .parts import run_part, run_parts
 
 _PARTS = {"perform": "speech_tracks", "render": "speech_render", "join": "speech_tracks"}
 
@@ -34,21 +29,8 @@ def main(arguments: Sequence[str]) -> int:
     """
     options = _parser().parse_args(arguments)
     if options.part:
-        module = importlib.import_module(f".{_PARTS[options.part]}", __package__)
-        return int(getattr(module, options.part)(options))
-    try:
-        pythons = {"perform": ensure(BACKEND), "render": ensure(demo_blender()), "join": ensure(BACKEND)}
-    except (EnvironmentMakeError, InterpreterError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    with tempfile.TemporaryDirectory() as work:
-        for part, python in pythons.items():
-            again = [str(python), str(ROOT / "scripts" / "render_speech.py"), *arguments]
-            command = [*again, "--part", part, "--work", work]
-            code = subprocess.run(command, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}).returncode
-            if code:
-                return code
-    return 0
+        return run_part(_PARTS[options.part], options)
+    return run_parts("render_speech.py", arguments, {"perform": BACKEND, "render": demo_blender(), "join": BACKEND})
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def perform(options: argparse.Namespace) -> int:
     try:
         tracks, rendered = _of_phones(options) if options.kind == "phones" else _of_styles()
     except RetakeError as error:
-        print(error)
+        print(error, file=sys.stderr)
         return 1
     np.savez(options.work / "tracks.npz", allow_pickle=False, **tracks)
     (options.work / "rendered.json").write_text(json.dumps(rendered), encoding="utf-8")

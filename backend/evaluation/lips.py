@@ -45,6 +45,36 @@ _LIP_CONTROLS: dict[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True)
+class MeasuredHead:
+    """Arrays of a head that measures need."""
+
+    vertices: Floats  # (V, 3) mm, neutral
+    controls: Floats  # (52, V, 3) mm a weight of 1, in the order of `CONTROL_NAMES`
+    inner_lip_pairs: NDArray[np.int64]  # (P, 2) vertices, upper and lower
+    landmarks68: NDArray[np.int64]  # (68,) vertices
+
+
+def read_head(path: Path = HEAD_FILE) -> MeasuredHead:
+    """Read the built-in head, or another of the same layout.
+
+    Raises:
+        RigError: The file is missing or lacks an array.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as head:
+            names = [str(name) for name in head["control_names"]]
+            order = [names.index(name) for name in CONTROL_NAMES]
+            return MeasuredHead(
+                1000.0 * head["v_template"].astype(np.float64),
+                1000.0 * head["controls"].astype(np.float64)[order],
+                head["inner_lip_pairs"].astype(np.int64).reshape(-1, 2),
+                head["landmarks68"].astype(np.int64).reshape(68),
+            )
+    except (OSError, KeyError, ValueError, IndexError) as error:
+        raise RigError(f"The head {path} cannot be measured ({error}).", "Make it anew.") from error
+
+
+@dataclass(frozen=True)
 class LipRig:
     """The part of a head that the measures need: inner lip pairs and mouth corners, linear in the 52 controls."""
 
@@ -60,16 +90,10 @@ class LipRig:
         Raises:
             RigError: The file is missing or lacks an array.
         """
-        try:
-            with np.load(path, allow_pickle=False) as head:
-                names = [str(name) for name in head["control_names"]]
-                order = [names.index(name) for name in CONTROL_NAMES]
-                vertices = 1000.0 * head["v_template"].astype(np.float64)
-                controls = 1000.0 * head["controls"].astype(np.float64)[order]
-                upper, lower = head["inner_lip_pairs"].T
-                left, right = head["landmarks68"][54], head["landmarks68"][48]
-        except (OSError, KeyError, ValueError, IndexError) as error:
-            raise RigError(f"The head {path} cannot be measured ({error}).", "Make it anew.") from error
+        head = read_head(path)
+        vertices, controls = head.vertices, head.controls
+        upper, lower = head.inner_lip_pairs.T
+        left, right = head.landmarks68[54], head.landmarks68[48]
         return LipRig(
             float((vertices[upper, 1] - vertices[lower, 1]).mean()),
             (controls[:, upper, 1] - controls[:, lower, 1]).mean(axis=1),

@@ -16,9 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.signal import argrelmin
 from scipy.spatial.transform import Rotation
 
-from ..errors import RigError, ShapeError
+from ..errors import ShapeError
 from ..protocol import CONTROL_NAMES
-from .lips import HEAD_FILE
+from .lips import HEAD_FILE, read_head
 
 Floats = NDArray[np.float64]
 
@@ -41,16 +41,9 @@ class LipVertices:
         Raises:
             RigError: The file is missing or lacks an array.
         """
-        try:
-            with np.load(path, allow_pickle=False) as head:
-                names = [str(name) for name in head["control_names"]]
-                order = [names.index(name) for name in CONTROL_NAMES]
-                lips = head["landmarks68"][_LIP_LANDMARKS]
-                neutral = 1000.0 * head["v_template"].astype(np.float64)[lips]
-                slope = 1000.0 * head["controls"][:, lips].astype(np.float64)[order]
-        except (OSError, KeyError, ValueError, IndexError) as error:
-            raise RigError(f"The head {path} cannot be measured ({error}).", "Make it anew.") from error
-        return LipVertices(neutral, slope)
+        head = read_head(path)
+        lips = head.landmarks68[_LIP_LANDMARKS]
+        return LipVertices(head.vertices[lips], head.controls[:, lips])
 
     def __call__(self, channels: NDArray[np.floating]) -> Floats:
         """Positions (..., N, 20, 3), mm, of channels (..., N, 52 or more)."""
