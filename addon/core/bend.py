@@ -16,7 +16,8 @@ import numpy as np
 
 from .timing import FloatArray
 
-BEND_SECONDS = 0.15  # farthest a bend reaches
+BEND_SECONDS = 0.15  # farthest a bend onto a given value reaches
+HEAD_EASE_SECONDS = 0.6  # how long the head takes to leave, and to come back to, what stands beside a range
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 """From the comp to the keys to write: tracks bent onto given values and onto what stands beside them.
 
 A part's entries are painted into a track (`track`), which is then bent channel by channel: at the edges onto the value
-and slope of the curve that goes on there, at given keys onto their values at their own sub-frame times. A bend on a
-channel that moves the lips ends before the next closed frame, so that no closure breaks; a key within a closure
-overrules it.
+and slope of the curve that goes on there (the head slowly, over 0.6 s), at given keys onto their values at their own
+sub-frame times. A bend on a channel that moves the lips ends before the next closed frame, so that no closure breaks;
+a key within a closure overrules it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...backend.protocol import HEAD_ROTATION, PARTS
-from .bend import BEND_SECONDS, Anchor, bend
+from .bend import BEND_SECONDS, HEAD_EASE_SECONDS, Anchor, bend
 from .channels import CHANNEL_INDEX, LipModel
 from .curves import Evaluate
 from .given import HALF_FRAME, Given, GivenChannel, distance_to, within_spans
@@ -106,6 +106,7 @@ def _render_part(
             track.beyond[:, column],
             outside.get(name, given.channels[name].evaluate),
             BEND_SECONDS * clock.fps,
+            (HEAD_EASE_SECONDS if name in HEAD_ROTATION else BEND_SECONDS) * clock.fps,
             float(lips.slopes[CHANNEL_INDEX[name]]),
         )
         for name, column in writable.items()
@@ -118,9 +119,10 @@ def _render_part(
 
 @dataclass(frozen=True)
 class _Job:
-    """One channel to bend: its given values, track (F,), the curve beside it, reach (frames), slope (mm a unit).
+    """One channel to bend: its given values, track (F,), the curve beside it, reaches (frames), slope (mm a unit).
 
-    `beyond` (2,) is what the track holds a frame before and after it.
+    `beyond` (2,) is what the track holds a frame before and after it. A head that had to be where it stood within
+    `reach` would jerk, so at the ends of what is ours it has longer (`edge_reach`); lips have no longer.
     """
 
     given: GivenChannel
@@ -129,6 +131,7 @@ class _Job:
     beyond: FloatArray
     outside: Evaluate
     reach: float
+    edge_reach: float
     slope: float
     tolerance: float = _LIP_TOLERANCE
 
@@ -171,7 +174,7 @@ def _edge(job: _Job, frames: FloatArray, values: FloatArray, *, is_start: bool) 
     here, beside = np.asarray(job.outside(np.array([frame, frame + step])), np.float64).reshape(-1)
     slope = float((beside - here) * step - _inner_slope(job, frames, values, is_start))
     residual = float(here - values[0 if is_start else -1])
-    left, right = (0.0, job.reach) if is_start else (job.reach, 0.0)
+    left, right = (0.0, job.edge_reach) if is_start else (job.edge_reach, 0.0)
     return Anchor(float(frame), residual, left, right, slope)
 
 
@@ -191,7 +194,7 @@ def _inner_slope(job: _Job, frames: FloatArray, values: FloatArray, is_start: bo
 
 def _kept_off_closures(job: _Job, anchor: Anchor) -> Anchor:
     """The anchor with its reach cut at the closed frames that its bend would open; those around itself are its own."""
-    moved = max(abs(anchor.residual), abs(anchor.slope) * job.reach) * abs(job.slope)
+    moved = max(abs(anchor.residual), abs(anchor.slope) * max(anchor.left, anchor.right)) * abs(job.slope)
     if moved <= job.tolerance:
         return anchor
     left, right = anchor.left, anchor.right
