@@ -233,12 +233,6 @@ def strip_content_start(strip: Any) -> float:
     return start - _first(strip, ("content_trim_start", "animation_offset_start"))
 
 
-def move_strip(strip: Any, frame: float) -> None:
-    """Let the untrimmed recording of a strip start at a frame, between two if need be."""
-    name = "content_start" if hasattr(strip, "content_start") else "frame_start"
-    setattr(strip, name, getattr(strip, name) + frame - strip_content_start(strip))
-
-
 def strip_edges(strip: Any) -> tuple[float, float]:
     """First frame at which a strip is heard, and the frame at which it ends."""
     return _first(strip, ("left_handle", "frame_final_start")), _first(strip, ("right_handle", "frame_final_end"))

@@ -57,7 +57,7 @@ def new_shot(shot: dict[str, Any]) -> None:
     bpy.ops.retake.add_head()
     bpy.ops.retake.import_audio(filepath=shot["path"], frame=FIRST_FRAME)
     (strip,) = compat.sequencer_strips(bpy.context.scene)
-    compat.move_strip(strip, FIRST_FRAME + shot["phase"])
+    strip.sound_offset = shot["phase"] / shot["fps"]  # strips themselves stand at whole frames
 
 
 def set_keys(mask: NDArray[np.bool_], values: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import bpy
+import numpy as np
 import pytest
 
 from retake.addon.core.client import find_python
@@ -44,8 +45,14 @@ def run_parts(script: str, parts: dict[str, str], *arguments: str) -> None:
 def test_what_blender_shows_is_what_the_model_performs(folder: Path, tmp_path: Path) -> None:
     backend, work, target = str(find_python("", ROOT)), tmp_path / "work", tmp_path / "scene.json"
     work.mkdir()
+    index = folder / "phones.jsonl"
+    index.write_text("\n".join([index.read_text(encoding="utf-8")] * 2), encoding="utf-8")
     parts = {"plan": backend, "shots": sys.executable, "report": backend}
     run_parts("measure_scene.py", parts, str(folder), "--json", str(target), "--work", str(work))
+    seconds = json.loads(index.read_text(encoding="utf-8").splitlines()[0])["seconds"]
+    for number, shot in enumerate(json.loads((work / "plan.json").read_text(encoding="utf-8"))):
+        end = float(np.load(work / f"shot_{number}.npz")["edges"][1])  # 1 s behind the recording, between two frames
+        assert end == pytest.approx(1 + shot["phase"] + (seconds + 1) * shot["fps"], abs=0.1)
     figures = json.loads(target.read_text(encoding="utf-8"))
     for rate in ("24 fps", "25 fps"):
         assert figures[rate]["mesh_closure"] == pytest.approx(figures[rate]["model_closure"], abs=0.15)  # of 8 p b m
