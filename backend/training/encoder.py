@@ -18,7 +18,8 @@ from tqdm import tqdm
 
 from ..audio.log_mel import FRAMES_PER_MOTION_FRAME, MOTION_FPS, normalised_log_mel
 from ..evaluation.lips import correlation
-from ..models.audio_encoder import AudioEncoder
+from ..models.audio_encoder import AudioEncoder, PhoneStates
+from ..models.config import AudioEncoderConfig
 from ..models.phones import PHONES
 from ..protocol import CHANNEL_NAMES
 from .articulation import BILABIAL, LABIODENTAL
@@ -30,6 +31,7 @@ from .speech import Phone, accents, labels_at
 from .speech_folder import Clip, read_audio
 from .teacher import perform
 
+ENCODER_SIZES = AudioEncoderConfig(state_width=256)
 REGRESSED = (
     *("jawOpen", "mouthClose", "mouthFunnel", "mouthPucker", "mouthStretchLeft", "mouthLowerDownLeft"),
     *("mouthUpperUpLeft", "mouthRollLower", "mouthPressLeft", "tongueOut"),
@@ -43,11 +45,18 @@ _COLUMNS = [CHANNEL_NAMES.index(name) for name in REGRESSED]
 
 
 class EncoderWithHeads(nn.Module):
-    """The audio encoder and a linear head on the teacher's rule, for training only."""
+    """The audio encoder and a linear head on the teacher's rule, for training only.
 
-    def __init__(self) -> None:
+    What it was taught of phone states stays as it is.
+    """
+
+    def __init__(self, states: PhoneStates | None = None) -> None:
         super().__init__()
-        self.encoder = AudioEncoder()
+        self.encoder = AudioEncoder(ENCODER_SIZES)
+        assert self.encoder.states is not None
+        if states is not None:
+            self.encoder.states.load_state_dict(states.state_dict())
+        self.encoder.states.requires_grad_(False)
         self.control_head = nn.Linear(self.encoder.config.feature_dim, len(REGRESSED) + 1)
 
     def forward(self, log_mel: Tensor) -> tuple[Tensor, Tensor]:
@@ -90,7 +99,9 @@ def target_scale(controls: NDArray[np.float32]) -> NDArray[np.float32]:
     return scale
 
 
-def train_encoder(cache: Cache, judged: Sequence[Clip], folder: Path, config: LoopConfig) -> AudioEncoder:
+def train_encoder(
+    cache: Cache, judged: Sequence[Clip], folder: Path, config: LoopConfig, states: PhoneStates
+) -> AudioEncoder:
     """Train the encoder on a cache, keeping the weights that do best on other recordings.
 
     Args:
@@ -98,6 +109,7 @@ def train_encoder(cache: Cache, judged: Sequence[Clip], folder: Path, config: Lo
         judged: Recordings to judge by; nothing is learned from them.
         folder: Of the run, see `loop.train`.
         config: The run.
+        states: The part of the encoder that was trained before, see `states`.
 
     Returns:
         The trained encoder.
@@ -125,7 +137,7 @@ def train_encoder(cache: Cache, judged: Sequence[Clip], folder: Path, config: Lo
         regressed = (weight * missed).mean()
         return {"total": named + _REGRESSION_WEIGHT * regressed, "phones": named, "controls": regressed}
 
-    network = train(EncoderWithHeads(), step_losses, config, folder, judge(judged, mean, sd))
+    network = train(EncoderWithHeads(states), step_losses, config, folder, judge(judged, mean, sd))
     assert isinstance(network, EncoderWithHeads)
     return network.encoder
 
