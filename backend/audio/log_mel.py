@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 SAMPLE_RATE = 16000
 FEATURE_RATE = 120  # log-mel frames a second
+LOWEST_HZ, HIGHEST_HZ = 50.0, 7600.0  # of the mel bands
 BANDS = 80
 MOTION_FPS = 30
 FRAMES_PER_MOTION_FRAME = FEATURE_RATE // MOTION_FPS
@@ -40,7 +41,7 @@ _LEAST_SOUNDING = FEATURE_RATE // 4  # frames above pauses that make a voice, no
 _QUIET_MARGIN = 2.3  # nats (10 dB) above the noise floor: frames below are pauses
 _STEADY = 0.5  # nats between the loud frames and the noise floor, below which there is nothing but steady noise
 _STEADY_MARGIN = 3.0  # nats above its mean, which the fluctuation of a band hardly reaches
-_SCALE = 2.5  # nats: brings speech to about unit variance
+NATS = 2.5  # of a unit of the normalised features: brings speech to about unit variance
 
 Array = NDArray[np.float32]
 
@@ -127,7 +128,7 @@ class Normaliser:
 
     def apply(self, raw: Array) -> Array:
         """Normalise raw features (M, 80): noise floor clipped, speech mean of each band subtracted, unit-scaled."""
-        normalised: Array = ((np.maximum(raw, self.floor) - self.speech_mean) / _SCALE).astype(np.float32)
+        normalised: Array = ((np.maximum(raw, self.floor) - self.speech_mean) / NATS).astype(np.float32)
         return normalised
 
 
@@ -226,6 +227,6 @@ def _mel_filters() -> Array:
     """Triangular mel filters (80, 257) from 50 to 7600 Hz, each of unit sum."""
     import librosa
 
-    filters = librosa.filters.mel(sr=SAMPLE_RATE, n_fft=_FFT, n_mels=BANDS, fmin=50.0, fmax=7600.0)
+    filters = librosa.filters.mel(sr=SAMPLE_RATE, n_fft=_FFT, n_mels=BANDS, fmin=LOWEST_HZ, fmax=HIGHEST_HZ)
     unit: Array = (filters / filters.sum(axis=1, keepdims=True)).astype(np.float32)
     return unit

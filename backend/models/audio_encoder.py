@@ -2,45 +2,23 @@
 """The audio encoder: normalised log-mel frames to the audio features that condition both denoisers.
 
 It stands where the paper has wav2vec 2.0 and a linear layer (3DiFACE, Sec. 3): small enough for a laptop, trained
-on phones and teacher controls, then frozen. A part of it may have learned before how well each state of a phone fits,
-from a recogniser that heard more voices (`training.states`); what it says goes into the rest, as in tandem recognition
-(Hermansky et al. 2000).
+on phones and teacher controls, then frozen. Beside the sound it may hear how well each phone fits (`PhoneDensities`).
 """
 
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 from ..errors import ShapeError
 from .config import AudioEncoderConfig
 from .layers import ResidualBlock
+from .phone_densities import PhoneDensities
 
 _HALF_RATE = 7  # modules of `AudioEncoder.front` up to 60 Hz
-_STATE_KERNEL = 15  # feature frames, 125 ms
-
-
-class PhoneStates(nn.Module):
-    """How well each state of a phone fits the sound, 60 times a second, from 125 ms around."""
-
-    def __init__(self, config: AudioEncoderConfig) -> None:
-        super().__init__()
-        width = config.state_width
-        self.hear = nn.Conv1d(config.mel_bands, width, _STATE_KERNEL, 2, _STATE_KERNEL // 2)
-        self.mix = nn.ModuleList(nn.Conv1d(width, width, 1) for _ in range(2))
-        self.tell = nn.Conv1d(width, config.state_count, 1)
-
-    def forward(self, log_mel: Tensor) -> Tensor:
-        """Normalised log-mel (B, 80, 4 N) to log-likelihoods (B, state_count, 2 N), centred and scaled a frame."""
-        hidden = functional.silu(self.hear(log_mel))
-        for mix in self.mix:
-            hidden = hidden + functional.silu(mix(hidden))
-        likelihoods: Tensor = self.tell(hidden)
-        return likelihoods
 
 
 class AudioEncoder(nn.Module):
-    """Convolutional encoder of 1.5 to 2 million parameters, 120 Hz in, 30 fps out."""
+    """Convolutional encoder of about 1.6 million parameters, 120 Hz in, 30 fps out."""
 
     def __init__(self, config: AudioEncoderConfig = AudioEncoderConfig()) -> None:  # noqa: B008 (frozen)
         super().__init__()
@@ -52,12 +30,12 @@ class AudioEncoder(nn.Module):
             nn.Dropout(config.dropout),
             *_unit(middle, config.width, kernel=4, stride=2),
         )
-        self.states = self.heard_states = None
-        if config.state_width:
-            self.states = PhoneStates(config)
-            self.heard_states = nn.Sequential(
-                nn.BatchNorm1d(config.state_count),
-                *_unit(config.state_count, middle, kernel=3, stride=1),
+        self.densities = self.hear_densities = None
+        if config.density_phones:
+            self.densities = PhoneDensities(config.density_phones, config.densities)
+            self.hear_densities = nn.Sequential(
+                nn.BatchNorm1d(self.densities.width),
+                *_unit(self.densities.width, middle, kernel=3, stride=1),
                 nn.Dropout(config.dropout),
             )
         self.body = nn.Sequential(*(ResidualBlock(config.width, step, config.dropout) for step in config.dilations))
@@ -70,11 +48,13 @@ class AudioEncoder(nn.Module):
         """Motion frames on each side that a feature frame depends on: blocks with this margin agree."""
         return sum(self.config.dilations) + 3
 
-    def forward(self, log_mel: Tensor) -> Tensor:
+    def forward(self, log_mel: Tensor, densities: Tensor | None = None) -> Tensor:
         """Encode normalised log-mel features.
 
         Args:
             log_mel: (B, 4 N, 80) at 120 Hz, from `audio.log_mel`; frame 4 n is centred on motion frame n.
+            densities: (B, 3 P, 2 N), what `densities` says of other features than `log_mel`, in training; None computes
+                it. An encoder without densities takes none.
 
         Returns:
             `audio_features`, (B, N, D), about zero mean and unit variance a dimension; zeros are the null condition.
@@ -85,10 +65,9 @@ class AudioEncoder(nn.Module):
         B, M, bands = log_mel.shape
         if bands != self.config.mel_bands or M % self.config.frames_per_motion_frame:
             raise ShapeError(f"log_mel has shape {(B, M, bands)} where (B, 4 N, {self.config.mel_bands}) is needed.")
-        mel = log_mel.transpose(1, 2)
-        hidden = self.front[:_HALF_RATE](mel)
-        if self.states is not None and self.heard_states is not None:
-            hidden = hidden + self.heard_states(self.states(mel))
+        hidden = self.front[:_HALF_RATE](log_mel.transpose(1, 2))
+        if self.densities is not None and self.hear_densities is not None:
+            hidden = hidden + self.hear_densities(self.densities(log_mel) if densities is None else densities)
         hidden = self.body(self.front[_HALF_RATE:](hidden))
         features: Tensor = self.standardise(self.project(hidden)).transpose(1, 2)
         return features

@@ -18,8 +18,8 @@ class AudioEncoderConfig:
     feature_dim: int = 64  # D, the paper's width of the audio condition
     phone_count: int = 40  # classes of the phone head: 39 ARPAbet phones and silence
     dropout: float = 0.15  # in training only
-    state_width: int = 0  # channels of the network that hears phone states; 0: there is none
-    state_count: int = 126  # phone states: three of each of pocketsphinx's 42 phones
+    density_phones: int = 0  # phones of a recogniser whose densities are heard beside the sound; 0: none are
+    densities: int = 128  # Gaussian densities a phone and stream
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,12 @@ def mask_features(log_mel: Tensor, generator: torch.Generator, bands: int = 14, 
     return log_mel * keep
 
 
+def mask_frames(densities: Tensor, generator: torch.Generator, frames: int = 7) -> Tensor:
+    """Blank three spans of frames in each of (B, M, W), with 0."""
+    B, M, _ = densities.shape
+    return densities * _kept(B, M, frames, 3, generator)[:, :, None]
+
+
 def _kept(count: int, length: int, longest: int, spans: int, generator: torch.Generator) -> Tensor:
     """Ones (count, length) with random spans of zeros."""
     position = torch.arange(length)[None, None, :]

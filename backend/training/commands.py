@@ -79,14 +79,11 @@ def train(
     corpus: Annotated[Path | None, typer.Option(metavar="DIR", help="Synthetic speech, from `corpus`.")] = None,
     stage: Annotated[
         list[str] | None,
-        typer.Option(
-            help="features, states, encoder, takes, face, head or checkpoint; repeatable. All where none is named."
-        ),
+        typer.Option(help="features, encoder, takes, face, head or checkpoint; repeatable. All where none is named."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Checkpoint to write instead of the one that ships.")
     ] = None,
-    states_iterations: Annotated[int | None, typer.Option(help="Of the phone states' training.")] = None,
     encoder_iterations: Annotated[int | None, typer.Option(help="Of the encoder's training.")] = None,
     face_iterations: Annotated[int | None, typer.Option(help="Of the face's training.")] = None,
     head_iterations: Annotated[int | None, typer.Option(help="Of the head's training.")] = None,
@@ -96,7 +93,7 @@ def train(
     seed: Annotated[int, typer.Option(help="Of augmentation, takes and training.")] = 0,
     threads: Annotated[int, typer.Option(help="CPU threads; 0 leaves the choice to torch.")] = 2,
 ) -> None:
-    """Train the default model: features, phone states, encoder, takes of the teacher, face, head, checkpoint."""
+    """Train the default model: features, encoder, takes of the teacher, face, head, checkpoint."""
     import torch
 
     from ..models import DEFAULT_CHECKPOINT
@@ -116,11 +113,6 @@ def train(
     if threads > 0:
         torch.set_num_threads(threads)
     recipe = Recipe(speech, judge, run, corpus, speech_lead=lead, seed=seed, checkpoint=out or DEFAULT_CHECKPOINT)
-    counts = {
-        "states": states_iterations,
-        "encoder": encoder_iterations,
-        "face": face_iterations,
-        "head": head_iterations,
-    }
+    counts = {"encoder": encoder_iterations, "face": face_iterations, "head": head_iterations}
     with writing(run):
         run_recipe(recipe.shortened(counts), chosen)

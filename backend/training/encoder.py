@@ -6,6 +6,7 @@ Both heads are linear on the 64 audio features, so what they can tell is linearl
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -18,26 +19,30 @@ from tqdm import tqdm
 
 from ..audio.log_mel import FRAMES_PER_MOTION_FRAME, MOTION_FPS, normalised_log_mel
 from ..evaluation.lips import correlation
-from ..models.audio_encoder import AudioEncoder, PhoneStates
+from ..models.audio_encoder import AudioEncoder
 from ..models.config import AudioEncoderConfig
+from ..models.phone_densities import PhoneDensities
 from ..models.phones import PHONES
 from ..protocol import CHANNEL_NAMES
+from .acoustic_model import load_phone_densities
 from .articulation import BILABIAL, LABIODENTAL
-from .augment import mask_features, warp_bands, worsen
-from .cache import Cache, CropSampler, Segment, gather_crops
+from .augment import mask_features, mask_frames, warp_bands, worsen
+from .cache import Cache, CropSampler, Segment, gather_crops, save_array
 from .expression import bump
 from .loop import LoopConfig, train
 from .speech import Phone, accents, labels_at
 from .speech_folder import Clip, read_audio
 from .teacher import perform
 
-ENCODER_SIZES = AudioEncoderConfig(state_width=256)
+ENCODER_SIZES = AudioEncoderConfig(density_phones=42)
 REGRESSED = (
     *("jawOpen", "mouthClose", "mouthFunnel", "mouthPucker", "mouthStretchLeft", "mouthLowerDownLeft"),
     *("mouthUpperUpLeft", "mouthRollLower", "mouthPressLeft", "tongueOut"),
 )
 _CROP = 96  # motion frames
+DENSITIES_PER_MOTION_FRAME = 2
 _BATCH = 32
+_DENSITY_NOISE = 0.1  # of what the densities say, in its standard deviation of 1
 _REGRESSION_WEIGHT = 1.5
 _LABEL_SMOOTHING = 0.1
 _CONTACT_WEIGHT = 2.5  # of frames in which lips or teeth have to touch: what is missed there is seen
@@ -45,23 +50,16 @@ _COLUMNS = [CHANNEL_NAMES.index(name) for name in REGRESSED]
 
 
 class EncoderWithHeads(nn.Module):
-    """The audio encoder and a linear head on the teacher's rule, for training only.
+    """The audio encoder and a linear head on the teacher's rule, for training only."""
 
-    What it was taught of phone states stays as it is.
-    """
-
-    def __init__(self, states: PhoneStates | None = None) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.encoder = AudioEncoder(ENCODER_SIZES)
-        assert self.encoder.states is not None
-        if states is not None:
-            self.encoder.states.load_state_dict(states.state_dict())
-        self.encoder.states.requires_grad_(False)
         self.control_head = nn.Linear(self.encoder.config.feature_dim, len(REGRESSED) + 1)
 
-    def forward(self, log_mel: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, log_mel: Tensor, densities: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Normalised log-mel (B, 4 N, 80) to phone logits (B, N, 40) and standardised controls (B, N, 11)."""
-        features = self.encoder(log_mel)
+        features = self.encoder(log_mel, densities)
         return self.encoder.phone_logits(features), self.control_head(features)
 
 
@@ -99,21 +97,26 @@ def target_scale(controls: NDArray[np.float32]) -> NDArray[np.float32]:
     return scale
 
 
-def train_encoder(
-    cache: Cache, judged: Sequence[Clip], folder: Path, config: LoopConfig, states: PhoneStates
-) -> AudioEncoder:
+def train_encoder(cache: Cache, judged: Sequence[Clip], folder: Path, config: LoopConfig) -> AudioEncoder:
     """Train the encoder on a cache, keeping the weights that do best on other recordings.
 
     Args:
         cache: What to learn from.
         judged: Recordings to judge by; nothing is learned from them.
-        folder: Of the run, see `loop.train`.
+        folder: Of the run, see `loop.train`; what the phone densities say of the cache is kept there.
         config: The run.
-        states: The part of the encoder that was trained before, see `states`.
 
     Returns:
         The trained encoder.
+
+    Raises:
+        PackageError: pocketsphinx, whose phone densities the encoder hears, is not installed.
+        InputError: Its acoustic model cannot be used.
     """
+    network = EncoderWithHeads()
+    assert network.encoder.densities is not None
+    network.encoder.densities.load_state_dict(load_phone_densities().state_dict())
+    densities = cached_densities(cache, network.encoder.densities, folder / "densities.npy")
     phones, controls = all_targets(cache.segments)
     mean, sd = controls.mean(axis=0), target_scale(controls)
     standardised = (controls - mean) / sd
@@ -125,8 +128,10 @@ def train_encoder(
         mel = torch.from_numpy(gather_crops(cache.mel, starts, _CROP, FRAMES_PER_MOTION_FRAME))
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
         mel = mask_features(worsen(warp_bands(mel, generator), generator), generator)
+        said = torch.from_numpy(gather_crops(densities, starts, _CROP, DENSITIES_PER_MOTION_FRAME))
+        said = mask_frames(said + _DENSITY_NOISE * torch.randn(said.shape, generator=generator), generator)
         rows = starts[:, None] + np.arange(_CROP)
-        logits, predicted = network(mel.to(device))
+        logits, predicted = network(mel.to(device), said.transpose(1, 2).to(device))
         weight = torch.from_numpy(weights[rows]).to(device)
         wanted = torch.from_numpy(phones[rows]).to(device)
         named = functional.cross_entropy(
@@ -137,9 +142,27 @@ def train_encoder(
         regressed = (weight * missed).mean()
         return {"total": named + _REGRESSION_WEIGHT * regressed, "phones": named, "controls": regressed}
 
-    network = train(EncoderWithHeads(states), step_losses, config, folder, judge(judged, mean, sd))
-    assert isinstance(network, EncoderWithHeads)
-    return network.encoder
+    trained = train(network, step_losses, config, folder, judge(judged, mean, sd))
+    assert isinstance(trained, EncoderWithHeads)
+    return trained.encoder
+
+
+def cached_densities(cache: Cache, densities: PhoneDensities, path: Path) -> NDArray[np.float16]:
+    """What the phone densities say of every feature of a cache, (2 F, 3 P), computed once and kept in a file."""
+    made_of = path.with_suffix(".json")
+    key = json.dumps([cache.frames, len(cache.segments), float(densities.constant.sum())])
+    if not (path.is_file() and made_of.is_file() and made_of.read_text(encoding="utf-8") == key):
+        blocks = []
+        with torch.inference_mode():
+            for segment in tqdm(cache.segments, desc="densities"):
+                rows = slice(segment.start * FRAMES_PER_MOTION_FRAME, None)
+                mel = cache.mel[rows][: segment.frames * FRAMES_PER_MOTION_FRAME].astype(np.float32)
+                blocks.append(densities(torch.from_numpy(mel)[None])[0].T.numpy().astype(np.float16))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_array(path, np.concatenate(blocks))
+        made_of.write_text(key, encoding="utf-8")
+    kept: NDArray[np.float16] = np.load(path)
+    return kept
 
 
 def judge(

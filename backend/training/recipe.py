@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The recipe of the default model, stage by stage: features, states, encoder, takes, face, head, checkpoint.
+"""The recipe of the default model, stage by stage: features, encoder, takes, face, head, checkpoint.
 
 Every stage writes into one run folder and can be repeated or resumed after a kill; a finished stage costs nothing.
 """
@@ -20,22 +20,21 @@ import torch
 from ..errors import InputError
 from ..evaluation.lips import LipRig
 from ..models import FaceDenoiser, HeadDenoiser, Models, save_checkpoint
-from ..models.audio_encoder import AudioEncoder, PhoneStates
+from ..models.audio_encoder import AudioEncoder
 from ..models.checkpoint import DEFAULT_CHECKPOINT
 from ..models.phones import PHONES
 from ..protocol import CHANNEL_NAMES, CONTROL_NAMES
 from .cache import Cache, build_cache, load_cache, save_array
 from .denoisers import DenoiserTraining, StyledDenoiser, TrainingData, encode_cache, train_denoiser
-from .encoder import ENCODER_SIZES, EncoderWithHeads, all_targets, contact_frames, target_scale, train_encoder
+from .encoder import EncoderWithHeads, all_targets, contact_frames, target_scale, train_encoder
 from .judging import FaceJudge, HeadJudge, JudgedClip, Normalisation, judged_clips
 from .keyframes import KeyframeSampler
 from .loop import LoopConfig, load_tensors
 from .speech_folder import Clip, read_lines, read_speech_folder, total_seconds
-from .states import train_states
 from .styles import STYLE_NAMES
 from .takes import Takes, make_takes, scale_of, seam_reference
 
-STAGES = ("features", "states", "encoder", "takes", "face", "head", "checkpoint")
+STAGES = ("features", "encoder", "takes", "face", "head", "checkpoint")
 _FACE_CHANNELS = slice(0, len(CONTROL_NAMES))
 _HEAD_CHANNELS = slice(len(CONTROL_NAMES), len(CHANNEL_NAMES))
 
@@ -54,9 +53,6 @@ class Recipe:
     takes: int = 2  # of each copy
     speech_lead: float = 0.0  # s by which the phone times of the real speech come too early
     seed: int = 0
-    states: LoopConfig = field(
-        default_factory=lambda: LoopConfig(1000, learning_rate=3e-3, evaluate_every=250, average=0.99)
-    )
     encoder: LoopConfig = field(
         default_factory=lambda: LoopConfig(4000, learning_rate=2e-3, evaluate_every=500, bfloat16=True)
     )
@@ -82,7 +78,6 @@ def run_recipe(recipe: Recipe, stages: tuple[str, ...]) -> None:
     """
     run: dict[str, Callable[[Recipe], object]] = {
         "features": features_stage,
-        "states": states_stage,
         "encoder": encoder_stage,
         "takes": takes_stage,
         "face": face_stage,
@@ -140,18 +135,10 @@ def features_stage(recipe: Recipe) -> Cache:
     return build_cache(folders, shares, copies, recipe.run / "features", recipe.seed, leads)
 
 
-def states_stage(recipe: Recipe) -> PhoneStates:
-    """Train the part of the encoder that hears phone states."""
-    cache, judged = load_cache(recipe.run / "features"), read_speech_folder(recipe.judge)
-    return train_states(cache, judged, recipe.run / "states", recipe.states, ENCODER_SIZES)
-
-
 def encoder_stage(recipe: Recipe) -> AudioEncoder:
     """Train the audio encoder."""
-    cache, judged = load_cache(recipe.run / "features"), read_speech_folder(recipe.judge)
-    states = PhoneStates(ENCODER_SIZES)
-    states.load_state_dict(load_tensors(trained_weights(recipe, "states"))[0])
-    return train_encoder(cache, judged, recipe.run / "encoder", recipe.encoder, states)
+    cache = load_cache(recipe.run / "features")
+    return train_encoder(cache, read_speech_folder(recipe.judge), recipe.run / "encoder", recipe.encoder)
 
 
 def takes_stage(recipe: Recipe) -> Takes:
@@ -278,9 +265,7 @@ def metadata(recipe: Recipe, sd: np.ndarray, judged: list[Clip]) -> dict[str, An
             "sets": sorted({clip.set for clip in [*real, *synthetic]}),
         },
         "licence": "GPL-3.0-or-later; attribution of the recordings in NOTICE",
-        "figures": {
-            stage: best_entry(recipe.run / stage / "log.jsonl") for stage in ("states", "encoder", "face", "head")
-        },
+        "figures": {stage: best_entry(recipe.run / stage / "log.jsonl") for stage in ("encoder", "face", "head")},
     }
 
 
