@@ -3,7 +3,7 @@
 
 Between the lines `<!-- NAME -->` and `<!-- end -->` of the card stands what a table's function makes of NAME.json:
 `speech`, `takes`, `editing`, `noise`, `guidance`, `teacher` and `labels` of `python -m backend evaluate ...`, and
-`scene` of `scripts/measure_scene.py`.
+`scene` of `scripts/measure_scene.py`; `folds` is of fold_1.json and so on, `evaluate speech` of speakers held out.
 """
 
 from __future__ import annotations
@@ -77,6 +77,16 @@ def guidance(figures: Figures) -> str:
     return _table(["guidance", *names], [[scale, *(_number(row[n]) for n in names)] for scale, row in figures.items()])
 
 
+def folds(figures: Figures) -> str:
+    """Lip measures of speakers that a model has not heard, by fold, and the closure score over the teacher's."""
+    rows = [
+        [fold, str(row["clips"]), _number(row["share"]["closure"])]
+        + [_number(row["model"][name], name) for name in _MEASURES]
+        for fold, row in sorted(figures.items())
+    ]
+    return _table(["fold", "recordings", "closure, share of the teacher's", *_MEASURES.values()], rows)
+
+
 def teacher(figures: Figures) -> str:
     """What the teacher shows, by style."""
     names = ["closure", "opening_mm", "fv_auc", "rounding_auc", "blinks", "neck_sd_deg"]
@@ -98,7 +108,7 @@ def scene(figures: Figures) -> str:
 
 
 TABLES: dict[str, Callable[[Figures], str]] = {
-    f.__name__: f for f in (speech, takes, editing, noise, guidance, teacher, labels, scene)
+    f.__name__: f for f in (speech, folds, takes, editing, noise, guidance, teacher, labels, scene)
 }
 
 
@@ -151,13 +161,16 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("figures", type=Path, help=f"folder with {', '.join(f'{name}.json' for name in TABLES)}")
     parser.add_argument("--card", type=Path, default=ROOT / "docs" / "model-card.md")
     options = parser.parse_args(arguments)
-    files = {name: options.figures / f"{name}.json" for name in TABLES}
+    files = {name: options.figures / f"{name}.json" for name in TABLES if name != "folds"}
     found = {name: path for name, path in files.items() if path.is_file()}
-    if not found:
+    held = {path.stem.removeprefix("fold_"): path for path in options.figures.glob("fold_*.json")}
+    if not found and not held:
         print(f"'{options.figures}' holds none of {', '.join(path.name for path in files.values())}.", file=sys.stderr)
         return 1
     try:
         figures = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in found.items()}
+        if held:
+            figures["folds"] = {name: json.loads(path.read_text(encoding="utf-8")) for name, path in held.items()}
         card = renewed(options.card.read_text(encoding="utf-8"), figures)
         partial = options.card.with_name(options.card.name + ".part")
         partial.write_text(card, encoding="utf-8", newline="\n")

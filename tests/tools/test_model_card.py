@@ -30,6 +30,20 @@ def test_a_table_is_renewed_in_its_place_and_the_rest_stays(tmp_path: Path) -> N
     assert text.endswith("after <!-- noise -->\nstays\n<!-- end -->\n")
 
 
+def test_folds_stand_in_one_table(tmp_path: Path) -> None:
+    card = tmp_path / "card.md"
+    card.write_text("<!-- folds -->\n<!-- end -->\n")
+    names = ("closure", "gap_correlation", "control_correlation", "opening_mm", "fv_auc", "rounding_auc", "rest")
+    measures = {**dict.fromkeys(names, 0.5), "lag_ms": 3.0}
+    for fold, closure in ((2, 0.71), (1, 0.83)):
+        row = {"clips": 2, "share": {"closure": closure}, "model": measures}
+        (tmp_path / f"fold_{fold}.json").write_text(json.dumps(row))
+    assert main([str(tmp_path), "--card", str(card)]) == 0
+    lines = card.read_text().splitlines()
+    assert lines[3].startswith("| 1 | 2 | 0.83 | 0.50 |")
+    assert lines[4].startswith("| 2 | 2 | 0.71 | 0.50 |")
+
+
 def test_what_cannot_be_renewed_leaves_the_card(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     card = tmp_path / "card.md"
     card.write_text("no places")
