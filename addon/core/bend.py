@@ -18,6 +18,7 @@ from .timing import FloatArray
 
 BEND_SECONDS = 0.15  # farthest a bend onto a given value reaches
 HEAD_EASE_SECONDS = 0.6  # how long the head takes to leave, and to come back to, what stands beside a range
+HEAD_SWING_SECONDS = 0.3  # how long it goes on turning as what stands beside the range turned
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Anchor:
         left: Reach before it in frames; 0 bends nothing there.
         right: Reach after it.
         slope: Wanted slope minus the track's, a frame; met on the side(s) it reaches to.
+        slope_reach: How far the slope's own bend reaches at most, frames.
     """
 
     frame: float
@@ -37,6 +39,7 @@ class Anchor:
     left: float
     right: float
     slope: float = 0.0
+    slope_reach: float = np.inf
 
 
 def kernel(x: FloatArray) -> FloatArray:
@@ -68,8 +71,11 @@ def bend(frames: FloatArray, anchors: Sequence[Anchor]) -> FloatArray:
         correction[at:after] += anchor.residual
         for near, side, reach in ((slice(start, at), -1.0, anchor.left), (slice(after, stop), 1.0, anchor.right)):
             if reach > 0:
-                x = np.abs(frames[near] - anchor.frame) / reach
-                correction[near] += anchor.residual * kernel(x) + anchor.slope * side * reach * slope_kernel(x)
+                away = np.abs(frames[near] - anchor.frame)
+                turning = min(reach, anchor.slope_reach)
+                correction[near] += anchor.residual * kernel(away / reach)
+                if anchor.slope and turning > 0:
+                    correction[near] += anchor.slope * side * turning * slope_kernel(away / turning)
     return correction
 
 

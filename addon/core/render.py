@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...backend.protocol import HEAD_ROTATION, PARTS
-from .bend import BEND_SECONDS, HEAD_EASE_SECONDS, Anchor, bend
+from .bend import BEND_SECONDS, HEAD_EASE_SECONDS, HEAD_SWING_SECONDS, Anchor, bend
 from .channels import CHANNEL_INDEX, LipModel
 from .curves import Evaluate
 from .given import HALF_FRAME, Given, GivenChannel, distance_to, within_spans
@@ -25,6 +25,7 @@ from .resample import interpolate
 from .timing import AudioClock, FloatArray, Span
 from .track import Track, paint, runs
 
+_LEAST_SWING = 0.02  # rad
 _LIP_TOLERANCE = 0.2  # mm a single channel's bend may move the gap at a closed frame
 
 
@@ -106,7 +107,7 @@ def _render_part(
             track.beyond[:, column],
             outside.get(name, given.channels[name].evaluate),
             BEND_SECONDS * clock.fps,
-            (HEAD_EASE_SECONDS if name in HEAD_ROTATION else BEND_SECONDS) * clock.fps,
+            _Ease.of(name, clock.fps),
             float(lips.slopes[CHANNEL_INDEX[name]]),
         )
         for name, column in writable.items()
@@ -118,11 +119,38 @@ def _render_part(
 
 
 @dataclass(frozen=True)
+class _Ease:
+    """How a channel joins what stands beside a range, in frames. A head that had to join within 0.15 s would jerk.
+
+    Attributes:
+        reach: Of the join, at most; a third of the range where that is less.
+        swing: Within which the slope is taken over.
+        most: How far taking it over may lead the channel away, where the join itself does not lead farther.
+    """
+
+    reach: float
+    swing: float = np.inf
+    most: float = np.inf
+
+    @classmethod
+    def of(cls, channel: str, fps: float) -> _Ease:
+        """The ease of a channel."""
+        if channel in HEAD_ROTATION:
+            return cls(HEAD_EASE_SECONDS * fps, HEAD_SWING_SECONDS * fps, _LEAST_SWING)
+        return cls(BEND_SECONDS * fps)
+
+    def slope_reach(self, residual: float, slope: float) -> float:
+        """Frames within which a slope is taken over; a slope bend leads away by 4/27 of its reach times the slope."""
+        if not slope or not np.isfinite(self.most):
+            return self.swing
+        return min(self.swing, max(abs(residual), self.most) * 27 / (4 * abs(slope)))
+
+
+@dataclass(frozen=True)
 class _Job:
     """One channel to bend: its given values, track (F,), the curve beside it, reaches (frames), slope (mm a unit).
 
-    `beyond` (2,) is what the track holds a frame before and after it. A head that had to be where it stood within
-    `reach` would jerk, so at the ends of what is ours it has longer (`edge_reach`); lips have no longer.
+    `beyond` (2,) is what the track holds a frame before and after it; `ease` is of its ends.
     """
 
     given: GivenChannel
@@ -131,7 +159,7 @@ class _Job:
     beyond: FloatArray
     outside: Evaluate
     reach: float
-    edge_reach: float
+    ease: _Ease
     slope: float
     tolerance: float = _LIP_TOLERANCE
 
@@ -174,8 +202,9 @@ def _edge(job: _Job, frames: FloatArray, values: FloatArray, *, is_start: bool) 
     here, beside = np.asarray(job.outside(np.array([frame, frame + step])), np.float64).reshape(-1)
     slope = float((beside - here) * step - _inner_slope(job, frames, values, is_start))
     residual = float(here - values[0 if is_start else -1])
-    left, right = (0.0, job.edge_reach) if is_start else (job.edge_reach, 0.0)
-    return Anchor(float(frame), residual, left, right, slope)
+    reach = min(job.ease.reach, max(job.reach, float(frames[-1] - frames[0]) / 3))
+    left, right = (0.0, reach) if is_start else (reach, 0.0)
+    return Anchor(float(frame), residual, left, right, slope, job.ease.slope_reach(residual, slope))
 
 
 def _inner_slope(job: _Job, frames: FloatArray, values: FloatArray, is_start: bool) -> float:

@@ -18,7 +18,7 @@ _HALF_RATE = 7  # modules of `AudioEncoder.front` up to 60 Hz
 
 
 class AudioEncoder(nn.Module):
-    """Convolutional encoder of about 1.6 million parameters, 120 Hz in, 30 fps out."""
+    """Convolutional encoder of about 1.6 million weights, 120 Hz in, 30 fps out."""
 
     def __init__(self, config: AudioEncoderConfig = AudioEncoderConfig()) -> None:  # noqa: B008 (frozen)
         super().__init__()
@@ -46,25 +46,28 @@ class AudioEncoder(nn.Module):
     @property
     def receptive_frames(self) -> int:
         """Motion frames on each side that a feature frame depends on: blocks with this margin agree."""
-        return sum(self.config.dilations) + 3
+        return sum(self.config.dilations) + 2
 
     def forward(self, log_mel: Tensor, densities: Tensor | None = None) -> Tensor:
         """Encode normalised log-mel features.
 
         Args:
             log_mel: (B, 4 N, 80) at 120 Hz, from `audio.log_mel`; frame 4 n is centred on motion frame n.
-            densities: (B, 3 P, 2 N), what `densities` says of other features than `log_mel`, in training; None computes
-                it. An encoder without densities takes none.
+            densities: (B, 3 P, 2 N), what `self.densities` says of other features than `log_mel`, in training; None
+                asks it. An encoder without densities takes none.
 
         Returns:
             `audio_features`, (B, N, D), about zero mean and unit variance a dimension; zeros are the null condition.
 
         Raises:
-            ShapeError: The bands or the number of frames do not fit; the message names the shape.
+            ShapeError: The bands or the number of frames do not fit, or the densities; the message names the shape.
         """
         B, M, bands = log_mel.shape
         if bands != self.config.mel_bands or M % self.config.frames_per_motion_frame:
             raise ShapeError(f"log_mel has shape {(B, M, bands)} where (B, 4 N, {self.config.mel_bands}) is needed.")
+        width = self.densities.width if self.densities is not None else 0
+        if densities is not None and densities.shape != (B, width, M // 2):
+            raise ShapeError(f"densities has shape {tuple(densities.shape)} where {(B, width, M // 2)} is needed.")
         hidden = self.front[:_HALF_RATE](log_mel.transpose(1, 2))
         if self.densities is not None and self.hear_densities is not None:
             hidden = hidden + self.hear_densities(self.densities(log_mel) if densities is None else densities)

@@ -18,24 +18,27 @@ from torch import Tensor, nn
 from ..audio.log_mel import BANDS, FEATURE_RATE, HIGHEST_HZ, LOWEST_HZ, NATS
 
 STREAMS, CEPSTRA = 3, 13  # cepstra, their first and their second differences
-_FILTERS, _LIFTER, _RANGE_HZ, _FRAME_RATE = 25, 22, (130.0, 6800.0), 100.0  # of the recogniser's front end
+_FILTERS, _LIFTER, _RANGE_HZ, _FRAME_RATE = 25, 22, (130.0, 6800.0), 100  # of the recogniser's front end
 _SCALE = 4.0  # nats: brings the log densities to about unit variance
 _AT_ONCE = 256  # frames: what they need at once stays in the processor's cache
 
 
 class PhoneDensities(nn.Module):
-    """The likeliest of each phone's densities, in each of three streams; nothing of it is trained.
+    """The likeliest of each phone's densities, in each of three streams; the mixtures' weights are left out.
 
     Attributes:
         quadratic: (3, 26, P D) weights of the squared and of the plain coefficients in the log density.
         constant: (3, P D) log density at 0.
     """
 
+    quadratic: Tensor
+    constant: Tensor
+
     def __init__(self, phones: int, densities: int) -> None:
         super().__init__()
         self.phones = phones
-        self.quadratic = nn.Parameter(torch.zeros(STREAMS, 2 * CEPSTRA, phones * densities), requires_grad=False)
-        self.constant = nn.Parameter(torch.zeros(STREAMS, phones * densities), requires_grad=False)
+        self.register_buffer("quadratic", torch.zeros(STREAMS, 2 * CEPSTRA, phones * densities))
+        self.register_buffer("constant", torch.zeros(STREAMS, phones * densities))
 
     @property
     def width(self) -> int:
@@ -67,19 +70,19 @@ class PhoneDensities(nn.Module):
 def coefficients(log_mel: Tensor) -> Tensor:
     """The recogniser's coefficients from normalised features: (B, 4 N, 80) at 120 Hz to (B, 2 N, 3, 13) at 60 Hz.
 
-    Liftered mel cepstra with their first and second differences over the recogniser's own 10 ms frames. Their mean,
-    which the recogniser takes off an utterance, is off already: it is that of the speech.
+    Liftered mel cepstra with their first and second differences over the recogniser's own 10 ms frames. Other than the
+    recogniser, which takes the mean of an utterance off its cepstra and steady noise off its bands, they keep what the
+    normalisation of the features left: the mean of the louder frames is about 0, noise is a floor.
     """
     filters, cosines = (each.to(log_mel) for each in (_filters(), _cosines()))
     cepstra = ((log_mel * NATS).clamp(max=30.0).exp() @ filters.T + 1e-12).log() @ cosines.T
-    last = max(1, cepstra.shape[1] - 1)
-    times = torch.arange(0, cepstra.shape[1], 2, dtype=torch.float32, device=log_mel.device)
+    last = cepstra.shape[1] - 1
+    times = torch.arange(0, cepstra.shape[1], 2, device=log_mel.device)
 
     def later(frames: int) -> Tensor:
-        place = (times + frames * FEATURE_RATE / _FRAME_RATE).clamp(0.0, last)
-        before = place.floor().long().clamp(max=last - 1)
-        weight = (place - before)[None, :, None]
-        return cepstra[:, before] * (1.0 - weight) + cepstra[:, before + 1] * weight
+        whole, rest = divmod(frames * FEATURE_RATE, _FRAME_RATE)
+        before, after = ((times + whole + one).clamp(0, last) for one in (0, 1))
+        return torch.lerp(cepstra[:, before], cepstra[:, after], rest / _FRAME_RATE)
 
     second = (later(3) - later(-1)) - (later(1) - later(-3))
     return torch.stack([later(0), later(2) - later(-2), second], dim=2)

@@ -19,13 +19,14 @@ from ..models.phone_densities import CEPSTRA, STREAMS, PhoneDensities
 
 _LEAST_VARIANCE = 1e-4  # a density of less was never estimated
 _NEVER = -1e4  # nats
+_LITTLE_ENDIAN = b"\x44\x33\x22\x11"
 
 
 def load_phone_densities(folder: Path | None = None) -> PhoneDensities:
-    """Read the densities of pocketsphinx's English model, or of another of its kind.
+    """Read the densities of pocketsphinx's English model.
 
     Args:
-        folder: With `means` and `variances`; None for that of the installed package.
+        folder: With its files `means` and `variances`; None for that of the installed package.
 
     Raises:
         PackageError: pocketsphinx is not installed.
@@ -58,7 +59,9 @@ def load_phone_densities(folder: Path | None = None) -> PhoneDensities:
 
 def _gaussians(data: bytes) -> NDArray[np.float64]:
     """Means or variances (P, 3, D, 13) of a file of sphinx's own kind: a text header, then little-endian numbers."""
-    start = data.index(b"endhdr\n") + 7 + 4  # past the mark that tells the order of bytes
+    start = data.index(b"endhdr\n") + 7 + len(_LITTLE_ENDIAN)
+    if data[start - len(_LITTLE_ENDIAN) : start] != _LITTLE_ENDIAN:
+        raise ValueError("its numbers are not little-endian")
     phones, streams, densities, *widths = struct.unpack_from(f"<3i{STREAMS}i", data, start)
     if streams != STREAMS or widths != [CEPSTRA] * STREAMS:
         raise ValueError(f"{streams} streams of {widths} coefficients")

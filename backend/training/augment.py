@@ -3,6 +3,7 @@
 
 Of the waveform: speed (with pitch and vocal tract), equaliser, reverberation, noise, clipping to a band. Of the
 features: SpecAugment masks (Park et al. 2019) and a warp of the bands (vocal tract length, Jaitly and Hinton 2013).
+Of the phone densities: masks of frames.
 """
 
 from __future__ import annotations

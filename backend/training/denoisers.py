@@ -31,6 +31,7 @@ from .takes import Takes
 _FEATURE_NOISE = 0.3  # in standard deviations of a feature: training clips are heard better than new ones
 _LARGEST_WEIGHT = 12.0  # of a diffusion step
 _TOLD = 0.6  # share of what the encoder missed that the denoisers are told in training
+_BLUR = 0.3  # of the phone densities, in about their standard deviation
 _SHRINKING = 0.25  # by how much the rule is made smaller at most, as a regression does
 _CONTACT_SHRINKING = 0.5  # the same where lips or teeth have to touch: half heard, they are to touch all the same
 
@@ -78,7 +79,8 @@ def encode_cache(
     What the encoder mishears is drawn at random by a denoiser that learns from the encoder's own words: its takes then
     differ in what is said and not only in how. So the features are moved along the directions of the encoder's linear
     control head, most of the way to the rule itself, made smaller by a factor drawn for each segment, as a regression
-    makes small what it is unsure of. They are masked lightly, so that they err somewhat as on unheard speech.
+    makes small what it is unsure of. The sound is masked lightly and the phone densities are blurred, so that they err
+    somewhat as on unheard speech: a tenth of the phones is heard otherwise.
 
     Args:
         cache: What is said.
@@ -95,11 +97,20 @@ def encode_cache(
             rows = slice(segment.start, segment.start + segment.frames)
             heard = slice(rows.start * FRAMES_PER_MOTION_FRAME, rows.stop * FRAMES_PER_MOTION_FRAME)
             mel = torch.from_numpy(cache.mel[heard].astype(np.float32))[None]
-            encoded = network.encoder(mask_features(mel, generator, bands=10, frames=10))[0]
+            masked = mask_features(mel, generator, bands=10, frames=10)
+            encoded = network.encoder(masked, _misheard(network, mel, generator))[0]
             factor = _factors(contacts[rows], generator)[:, None]
             missed = factor * torch.from_numpy(controls[rows]) - network.control_head(encoded)
             features[rows] = (encoded + _TOLD * missed @ back.T).numpy()
     return features
+
+
+def _misheard(network: EncoderWithHeads, log_mel: Tensor, generator: torch.Generator) -> Tensor | None:
+    """What the encoder's phone densities say of features, blurred."""
+    if network.encoder.densities is None:
+        return None
+    said: Tensor = network.encoder.densities(log_mel)
+    return said + _BLUR * torch.randn(said.shape, generator=generator)
 
 
 def _factors(contacts: NDArray[np.bool_], generator: torch.Generator) -> Tensor:

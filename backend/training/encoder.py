@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from ..audio.log_mel import FRAMES_PER_MOTION_FRAME, MOTION_FPS, normalised_log_mel
+from ..errors import InputError
 from ..evaluation.lips import correlation
 from ..models.audio_encoder import AudioEncoder
 from ..models.config import AudioEncoderConfig
@@ -113,10 +115,13 @@ def train_encoder(cache: Cache, judged: Sequence[Clip], folder: Path, config: Lo
         PackageError: pocketsphinx, whose phone densities the encoder hears, is not installed.
         InputError: Its acoustic model cannot be used.
     """
-    network = EncoderWithHeads()
-    assert network.encoder.densities is not None
-    network.encoder.densities.load_state_dict(load_phone_densities().state_dict())
-    densities = cached_densities(cache, network.encoder.densities, folder / "densities.npy")
+    network, known = EncoderWithHeads(), load_phone_densities()
+    own = network.encoder.densities
+    assert own is not None
+    if known.quadratic.shape != own.quadratic.shape:
+        raise InputError(f"pocketsphinx's acoustic model has {known.phones} phones.", "Install pocketsphinx 5.")
+    own.load_state_dict(known.state_dict())
+    densities = cached_densities(cache, own, folder / "densities.npy")
     phones, controls = all_targets(cache.segments)
     mean, sd = controls.mean(axis=0), target_scale(controls)
     standardised = (controls - mean) / sd
@@ -150,8 +155,12 @@ def train_encoder(cache: Cache, judged: Sequence[Clip], folder: Path, config: Lo
 def cached_densities(cache: Cache, densities: PhoneDensities, path: Path) -> NDArray[np.float16]:
     """What the phone densities say of every feature of a cache, (2 F, 3 P), computed once and kept in a file."""
     made_of = path.with_suffix(".json")
-    key = json.dumps([cache.frames, len(cache.segments), float(densities.constant.sum())])
+    digest = sha256()
+    for part in (densities.quadratic.numpy(), densities.constant.numpy(), cache.mel[:: max(1, len(cache.mel) // 1000)]):
+        digest.update(np.ascontiguousarray(part).data)
+    key = json.dumps([cache.frames, digest.hexdigest()])
     if not (path.is_file() and made_of.is_file() and made_of.read_text(encoding="utf-8") == key):
+        made_of.unlink(missing_ok=True)  # a kill must not leave it beside what it is not of
         blocks = []
         with torch.inference_mode():
             for segment in tqdm(cache.segments, desc="densities"):
@@ -161,7 +170,7 @@ def cached_densities(cache: Cache, densities: PhoneDensities, path: Path) -> NDA
         path.parent.mkdir(parents=True, exist_ok=True)
         save_array(path, np.concatenate(blocks))
         made_of.write_text(key, encoding="utf-8")
-    kept: NDArray[np.float16] = np.load(path)
+    kept: NDArray[np.float16] = np.load(path, mmap_mode="r")
     return kept
 
 

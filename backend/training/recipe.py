@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -26,7 +26,7 @@ from ..models.phones import PHONES
 from ..protocol import CHANNEL_NAMES, CONTROL_NAMES
 from .cache import Cache, build_cache, load_cache, save_array
 from .denoisers import DenoiserTraining, StyledDenoiser, TrainingData, encode_cache, train_denoiser
-from .encoder import EncoderWithHeads, all_targets, contact_frames, target_scale, train_encoder
+from .encoder import ENCODER_SIZES, EncoderWithHeads, all_targets, contact_frames, target_scale, train_encoder
 from .judging import FaceJudge, HeadJudge, JudgedClip, Normalisation, judged_clips
 from .keyframes import KeyframeSampler
 from .loop import LoopConfig, load_tensors
@@ -105,6 +105,7 @@ def claim_run(recipe: Recipe) -> None:
         "lead": recipe.speech_lead,
         "takes": recipe.takes,
         "seed": recipe.seed,
+        "encoder": json.loads(json.dumps(asdict(ENCODER_SIZES))),
     }
     note = recipe.run / "made_of.json"
     if note.is_file():

@@ -118,6 +118,31 @@ def test_the_head_leaves_what_stands_beside_a_range_without_a_jerk(fps: float) -
     assert bends.max() < 4.2 * 0.1 / (0.6 * fps) ** 2  # of the kernel that bends least
 
 
+@hypothesis_given(st.sampled_from(FPS), st.floats(-0.3, 0.3), st.floats(-0.3, 0.3), st.integers(1, 12), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_the_head_does_not_swing_far_past_what_stands_beside_a_range(
+    fps: float, near: float, far: float, gap: int, is_start: bool
+) -> None:
+    edge = 0 if is_start else round(6 * fps)
+    beside = edge - gap if is_start else edge + gap
+    frames, values = zip(*sorted([(beside, far), (edge, near)]), strict=True)
+    still = library_of(make_take(1, np.zeros((181, len(CHANNEL_NAMES)))))
+    outside = {"head_rotation.y": lambda at: np.interp(at, frames, values)}
+    plan = render(still, AudioClock(fps, 0.0), given_of(whole_head()), LIPS, outside=outside)["head_rotation.y"]
+    swing = max(0.02, min(abs(near), abs(near - far) / gap * 0.3 * fps * 4 / 27))
+    assert plan.values.min() > min(0, near) - swing - 1e-6
+    assert plan.values.max() < max(0, near) + swing + 1e-6
+
+
+def test_the_head_of_a_short_range_still_moves() -> None:
+    turned = np.zeros((181, len(CHANNEL_NAMES)))
+    turned[:, CHANNEL_INDEX["head_rotation.y"]] = 0.1
+    limit = Span(48.0, 48.0 + 0.6 * 24)
+    clock, library = AudioClock(24, 0.0), library_of(make_take(1, turned))
+    plan = render(library, clock, given_of(whole_head()), LIPS, limit=limit)["head_rotation.y"]
+    assert plan.values.max() == pytest.approx(0.1, abs=1e-3)
+
+
 @hypothesis_given(
     clocks,
     st.lists(st.tuples(st.floats(0.3, 5.7), st.floats(-0.2, 1.0)), min_size=1, max_size=6, unique_by=lambda k: k[0]),

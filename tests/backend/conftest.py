@@ -47,7 +47,11 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
     torch.manual_seed(0)
-    encoder = AudioEncoder(AudioEncoderConfig(front_width=16, width=24, feature_dim=16, dilations=(1, 2)))
+    sizes = {"front_width": 16, "width": 24, "feature_dim": 16, "dilations": (1, 2)}
+    encoder = AudioEncoder(AudioEncoderConfig(density_phones=3, densities=4, **sizes))
+    assert encoder.densities is not None
+    encoder.densities.quadratic.normal_(std=0.01)
+    encoder.densities.constant.normal_()
     face = FaceDenoiser(DenoiserConfig(52, feature_dim=16, widths=(24, 32)))
     head = HeadDenoiser(DenoiserConfig(3, feature_dim=16, widths=(16, 24)))
     with torch.no_grad():

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from retake.backend.errors import CheckpointError, OptionsError, ShapeError
 from retake.backend.models import (
@@ -21,6 +24,7 @@ from retake.backend.models import (
 )
 from retake.backend.models.layers import GivenSkip, SmoothGivenSkip
 from retake.backend.models.phones import PHONES, VOWELS, phone_name
+from retake.backend.training.encoder import ENCODER_SIZES
 
 SMALL_FACE = DenoiserConfig(motion_dim=5, feature_dim=6, style_dim=4, widths=(8, 12), time_dim=8)
 SMALL_HEAD = DenoiserConfig(motion_dim=3, feature_dim=6, style_dim=4, widths=(8, 12, 16), time_dim=8)
@@ -123,10 +127,21 @@ def test_wrong_shapes_are_named() -> None:
 
 def test_the_default_networks_are_small() -> None:
     sizes = [
-        sum(p.numel() for p in network.parameters()) for network in (AudioEncoder(), FaceDenoiser(), HeadDenoiser())
+        sum(p.numel() for p in network.state_dict().values())
+        for network in (AudioEncoder(ENCODER_SIZES), FaceDenoiser(), HeadDenoiser())
     ]
-    assert 5e5 < sizes[0] < 2e6
+    assert 5e5 < sizes[0] < 2.5e6
     assert sum(sizes) * 2 < 12e6  # bytes in float16
+
+
+def test_densities_that_do_not_fit_are_refused() -> None:
+    mel = torch.randn(2, 4 * 9, 80)
+    with pytest.raises(ShapeError, match=r"densities has shape \(2, 9, 18\) where \(2, 0, 18\)"):
+        AudioEncoder(SMALL_ENCODER).eval()(mel, torch.zeros(2, 9, 18))
+    hearing = AudioEncoder(replace(SMALL_ENCODER, density_phones=3, densities=4)).eval()
+    assert hearing(mel, torch.zeros(2, 9, 18)).shape == (2, 9, 6)
+    with pytest.raises(ShapeError, match=r"densities has shape \(2, 9, 1\)"):
+        hearing(mel, torch.zeros(2, 9, 1))
 
 
 def test_the_encoder_makes_one_feature_frame_of_four() -> None:
@@ -175,6 +190,22 @@ def test_a_checkpoint_comes_back(tmp_path: Path) -> None:
     assert loaded.channel_sd.tolist() == [0.5] * 8
     torch.testing.assert_close(loaded.style("sad"), torch.tensor([0.0, 1.0, 0.0, 0.0]))
     assert not any(parameter.requires_grad for parameter in loaded.face.parameters())
+
+
+def test_a_checkpoint_from_before_phone_densities_still_loads(tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    models = small_models()
+    save_checkpoint(path, models, torch.float32)
+    with safe_open(path, framework="pt") as file:
+        metadata = {key: json.loads(value) for key, value in file.metadata().items()}
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    (stored,) = metadata.values()
+    for name in ("density_phones", "densities"):
+        del stored["config"]["encoder"][name]
+    save_file(tensors, path, {key: json.dumps(value) for key, value in metadata.items()})
+    loaded = load_checkpoint(path).encoder
+    assert loaded.densities is None
+    torch.testing.assert_close(loaded(torch.ones(1, 8, 80)), models.encoder(torch.ones(1, 8, 80)))
 
 
 def test_half_precision_stays_close(tmp_path: Path) -> None:
