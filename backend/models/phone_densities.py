@@ -53,7 +53,7 @@ class PhoneDensities(nn.Module):
         """
         B, M, _ = log_mel.shape
         frames = coefficients(log_mel).flatten(0, 1)
-        heard = torch.cat([self._of(some) for some in frames.split(_AT_ONCE)])
+        heard = torch.cat([self._of(some) for some in torch.split(frames, _AT_ONCE)])
         return heard.reshape(B, M // 2, self.width).transpose(1, 2)
 
     def _of(self, frames: Tensor) -> Tensor:
@@ -62,7 +62,7 @@ class PhoneDensities(nn.Module):
         for stream in range(STREAMS):
             own = frames[:, stream]
             density = torch.addmm(self.constant[stream], torch.cat([own.square(), own], dim=1), self.quadratic[stream])
-            best = density.unflatten(1, (self.phones, -1)).amax(dim=2)
+            best = density.reshape(len(own), self.phones, -1).amax(dim=2)
             heard.append((best - best.mean(dim=1, keepdim=True)) / _SCALE)
         return torch.cat(heard, dim=1)
 

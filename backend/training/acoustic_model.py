@@ -46,7 +46,7 @@ def load_phone_densities(folder: Path | None = None) -> PhoneDensities:
             raise ValueError(f"means of shape {means.shape} with variances of shape {variances.shape}")
     except (OSError, ValueError, struct.error) as error:
         raise InputError(f"The acoustic model {folder} cannot be used ({error}).", "Install pocketsphinx 5.") from error
-    estimated = (variances >= _LEAST_VARIANCE).all(axis=3)[..., None]
+    estimated = variances.min(axis=3, keepdims=True) >= _LEAST_VARIANCE
     precision = 1.0 / np.where(estimated, variances, 1.0)  # (P, 3, D, 13)
     quadratic = np.where(estimated, np.concatenate([-0.5 * precision, means * precision], axis=3), 0.0)
     constant = -0.5 * (np.log(2.0 * np.pi / precision) + means**2 * precision).sum(axis=3, keepdims=True)

@@ -47,8 +47,10 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
 
     torch.manual_seed(0)
-    sizes = {"front_width": 16, "width": 24, "feature_dim": 16, "dilations": (1, 2)}
-    encoder = AudioEncoder(AudioEncoderConfig(density_phones=3, densities=4, **sizes))
+    sizes = AudioEncoderConfig(
+        front_width=16, width=24, feature_dim=16, dilations=(1, 2), density_phones=3, densities=4
+    )
+    encoder = AudioEncoder(sizes)
     assert encoder.densities is not None
     encoder.densities.quadratic.normal_(std=0.01)
     encoder.densities.constant.normal_()

@@ -80,8 +80,8 @@ def test_steady_sound_has_no_differences() -> None:
 
 def test_the_encoder_hears_densities_no_farther_than_it_says() -> None:
     torch.manual_seed(0)
-    sizes = {"front_width": 8, "width": 12, "dilations": (1, 2), "feature_dim": 6}
-    encoder = AudioEncoder(AudioEncoderConfig(density_phones=4, densities=8, **sizes)).eval()
+    sizes = AudioEncoderConfig(front_width=8, width=12, dilations=(1, 2), feature_dim=6, density_phones=4, densities=8)
+    encoder = AudioEncoder(sizes).eval()
     assert isinstance(encoder.densities, PhoneDensities)
     mel = torch.randn(1, 40 * FRAMES_PER_MOTION_FRAME, 80)
     silent = encoder(mel)
