@@ -22,10 +22,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from ..models.config import BANDS, FEATURE_RATE, HIGHEST_HZ, LOWEST_HZ, NATS
+
 SAMPLE_RATE = 16000
-FEATURE_RATE = 120  # log-mel frames a second
-LOWEST_HZ, HIGHEST_HZ = 50.0, 7600.0  # of the mel bands
-BANDS = 80
 MOTION_FPS = 30
 FRAMES_PER_MOTION_FRAME = FEATURE_RATE // MOTION_FPS
 _WINDOW = 400  # 25 ms
@@ -41,7 +40,6 @@ _LEAST_SOUNDING = FEATURE_RATE // 4  # frames above pauses that make a voice, no
 _QUIET_MARGIN = 2.3  # nats (10 dB) above the noise floor: frames below are pauses
 _STEADY = 0.5  # nats between the loud frames and the noise floor, below which there is nothing but steady noise
 _STEADY_MARGIN = 3.0  # nats above its mean, which the fluctuation of a band hardly reaches
-NATS = 2.5  # of a unit of the normalised features: brings speech to about unit variance
 
 Array = NDArray[np.float32]
 

@@ -1,16 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sizes of the networks: one frozen dataclass each, stored in the checkpoint's metadata."""
+"""Sizes of the networks, one frozen dataclass each, stored in the checkpoint's metadata, and of what they hear."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+# What the audio encoder hears, see `audio.log_mel`
+FEATURE_RATE = 120  # log-mel frames a second
+BANDS = 80
+LOWEST_HZ, HIGHEST_HZ = 50.0, 7600.0  # of the mel bands
+NATS = 2.5  # of a unit of the normalised features: brings speech to about unit variance
 
 
 @dataclass(frozen=True)
 class AudioEncoderConfig:
     """Sizes of the audio encoder."""
 
-    mel_bands: int = 80  # log-mel bands a feature frame
+    mel_bands: int = BANDS  # log-mel bands a feature frame
     frames_per_motion_frame: int = 4  # 120 Hz features for 30 fps motion
     front_width: int = 128  # channels at 120 Hz
     width: int = 224  # channels at 30 fps

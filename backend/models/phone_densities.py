@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..audio.log_mel import BANDS, FEATURE_RATE, HIGHEST_HZ, LOWEST_HZ, NATS
+from .config import BANDS, FEATURE_RATE, HIGHEST_HZ, LOWEST_HZ, NATS
 
 STREAMS, CEPSTRA = 3, 13  # cepstra, their first and their second differences
 _FILTERS, _LIFTER, _RANGE_HZ, _FRAME_RATE = 25, 22, (130.0, 6800.0), 100  # of the recogniser's front end

@@ -2,7 +2,7 @@
 """Training of the face and the head denoiser (3DiFACE, Sec. 3.1, 3.2, 9.4; Algorithm 1) on frozen audio features.
 
 Deviations from the paper: errors count by the diffusion step (`step_weights`) and more where lips have to touch
-(`Batches`), and the features tell most of what the encoder missed (`encode_cache`).
+or rest (`Batches`), and the features tell most of what the encoder missed (`encode_cache`).
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class DenoiserTraining:
     batch: int = 64
     condition_dropout: float = 0.1  # share of samples without audio, for classifier-free guidance
     contact_weight: float = 1.0  # of the errors while lips or teeth have to touch
+    pause_weight: float = 1.0  # of the errors while nothing is said
     weights: LossWeights = field(default_factory=LossWeights)
 
 
@@ -197,6 +198,7 @@ class TrainingData:
     mean: NDArray[np.float32]  # (55,)
     scale: NDArray[np.float32]  # (55,)
     contacts: NDArray[np.bool_]  # (F,), True where lips or teeth have to touch, see `encoder.contact_frames`
+    pauses: NDArray[np.bool_]  # (F,), True where nothing is said
 
 
 @dataclass(frozen=True)
@@ -250,12 +252,14 @@ class Batches:
         return self._data.takes.styles[self._take, segment]
 
     def _emphasis(self, starts: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Weights (B, N) of the crops' frames: a lip that does not quite touch is seen, one that touches too often not.
+        """Weights (B, N) of the crops' frames: a lip that does not quite touch is seen, one that touches too often not,
+        and nor is a mouth that rests a little long.
 
         Errors of x0 weighed by what x0 is make the samples those of a distribution in which it is likelier by as much.
         """
-        touching = self._data.contacts[starts[:, None] + np.arange(self._training.crop)]
-        return np.where(touching, np.float32(self._training.contact_weight), np.float32(1.0))
+        rows = starts[:, None] + np.arange(self._training.crop)
+        weights = np.where(self._data.contacts[rows], self._training.contact_weight, 1.0)
+        return np.where(self._data.pauses[rows], self._training.pause_weight, weights).astype(np.float32)
 
     def _audio(self, starts: NDArray[np.int64], generator: np.random.Generator) -> Tensor:
         """Audio features of the crops with a little noise; some without audio (Sec. 3.1: 10%)."""

@@ -22,7 +22,7 @@ from ..evaluation.lips import LipRig
 from ..models import FaceDenoiser, HeadDenoiser, Models, save_checkpoint
 from ..models.audio_encoder import AudioEncoder
 from ..models.checkpoint import DEFAULT_CHECKPOINT
-from ..models.phones import PHONES
+from ..models.phones import PHONES, SILENCE
 from ..protocol import CHANNEL_NAMES, CONTROL_NAMES
 from .cache import Cache, build_cache, load_cache, save_array
 from .denoisers import DenoiserTraining, StyledDenoiser, TrainingData, encode_cache, train_denoiser
@@ -152,7 +152,7 @@ def face_stage(recipe: Recipe) -> StyledDenoiser:
     prepared = prepare(recipe)
     network = StyledDenoiser(FaceDenoiser(), len(STYLE_NAMES))
     judge = FaceJudge(prepared.judged, LipRig.of_head(), prepared.normalisation(_FACE_CHANNELS))
-    training = DenoiserTraining(_FACE_CHANNELS, crop=96, batch=24, contact_weight=2.0)
+    training = DenoiserTraining(_FACE_CHANNELS, crop=96, batch=24, contact_weight=4.0, pause_weight=1.5)
     keyframes = KeyframeSampler(CHANNEL_NAMES[_FACE_CHANNELS], together=False)
     return train_denoiser(network, prepared.data, training, keyframes, recipe.run / "face", recipe.face, judge)
 
@@ -192,7 +192,9 @@ def prepare(recipe: Recipe) -> Prepared:
     if not stored.exists() or stored.stat().st_mtime < best.stat().st_mtime:
         standardised = (controls - controls.mean(axis=0)) / target_scale(controls)
         save_array(stored, encode_cache(cache, network, standardised, contacts, recipe.seed))
-    data = TrainingData(cache.segments, np.load(stored), takes, mean, scale_of(sd), contacts)
+    data = TrainingData(
+        cache.segments, np.load(stored), takes, mean, scale_of(sd), contacts, phones == PHONES.index(SILENCE)
+    )
     return Prepared(data, judged_clips(read_speech_folder(recipe.judge), network.encoder), sd)
 
 

@@ -39,9 +39,9 @@ def data() -> TrainingData:
     motion = np.repeat(levels[:, :, None], 55, axis=2).astype(np.float16)
     segments = [Segment(number * FRAMES, FRAMES, 0.5, "a", "x", []) for number in range(2)]
     features = np.ones((2 * FRAMES, 6), np.float16)
-    contacts = np.arange(2 * FRAMES) % 4 == 0
+    contacts, pauses = np.arange(2 * FRAMES) % 4 == 0, np.arange(2 * FRAMES) % 4 == 2
     zeros, ones = np.zeros(55, np.float32), np.ones(55, np.float32)
-    return TrainingData(segments, features, Takes(motion, STYLES), zeros, ones, contacts)
+    return TrainingData(segments, features, Takes(motion, STYLES), zeros, ones, contacts, pauses)
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +56,12 @@ def test_a_tenth_of_the_samples_is_without_audio(batch: Batch) -> None:
     assert (batch.audio[~silent] != 0).float().mean() > 0.99
 
 
-def test_contacts_count_more_where_that_is_asked_for() -> None:
+def test_contacts_and_pauses_count_more_where_that_is_asked_for() -> None:
     keyframes = KeyframeSampler(CHANNEL_NAMES[FACE], together=False)
-    training = DenoiserTraining(FACE, crop=16, batch=8, contact_weight=3.0)
+    training = DenoiserTraining(FACE, crop=16, batch=8, contact_weight=3.0, pause_weight=2.0)
     heavy = Batches(data(), training, keyframes, 0).draw(3, torch.device("cpu"))
-    assert set(heavy.emphasis.flatten().tolist()) == {1.0, 3.0}
-    assert heavy.emphasis.mean() == pytest.approx(1.5)
+    assert set(heavy.emphasis.flatten().tolist()) == {1.0, 2.0, 3.0}
+    assert heavy.emphasis.mean() == pytest.approx(1.75)
     even = replace(heavy, emphasis=torch.ones_like(heavy.emphasis))
     threefold = replace(heavy, emphasis=torch.full_like(heavy.emphasis, 3.0))
     once, thrice = (denoising_losses(Sloping(), one, LossWeights()) for one in (even, threefold))
