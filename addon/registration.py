@@ -8,6 +8,7 @@ import bpy
 from .operators import asking, generate, keeping, session, setup, takes
 from .scene import history, state
 from .ui import panel, preferences
+from .ui import takes as takes_section
 
 CLASSES = (
     *state.CLASSES,
@@ -18,6 +19,7 @@ CLASSES = (
     *takes.CLASSES,
     *keeping.CLASSES,
     *panel.CLASSES,
+    *takes_section.CLASSES,
 )
 
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The panel in the 3D view's sidebar: it calls the operators; a disabled button says why in its tooltip and below."""
+"""The panel in the 3D view's sidebar; the sections below it are panels of their own.
+
+It calls the operators; a disabled button says why in its tooltip and below.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,8 @@ import textwrap
 
 import bpy
 
-from ...backend.protocol import PARTS
-from ..operators.common import library_in, why_no_generation, why_no_head, why_no_shape_keys, why_no_takes
-from ..operators.generate import PART_ITEMS, RANGE_ITEMS, shown_and_stale, why_stale
+from ..operators.common import why_no_generation, why_no_head, why_no_shape_keys, why_no_takes
+from ..operators.generate import PART_ITEMS, RANGE_ITEMS
 from ..operators.session import session
 
 
@@ -31,7 +33,7 @@ class RETAKE_PG_wanted(bpy.types.PropertyGroup):
 
 
 class RETAKE_PT_main(bpy.types.Panel):
-    """Head, recording, takes."""
+    """Head, recording, new takes."""
 
     bl_idname = "RETAKE_PT_main"
     bl_label = "Retake"
@@ -46,7 +48,6 @@ class RETAKE_PT_main(bpy.types.Panel):
         layout.operator("retake.import_audio", icon="SOUND")
         layout.separator()
         _draw_generating(layout, context)
-        _draw_takes(layout, context)
         _draw_state(layout, context)
 
 
@@ -97,28 +98,6 @@ def _draw_sentence(layout: bpy.types.UILayout, context: bpy.types.Context, sente
     column.scale_y = 0.8
     for number, line in enumerate(textwrap.wrap(sentence, characters)):
         column.label(text=line, icon=icon if number == 0 else "BLANK1" if icon != "NONE" else "NONE")
-
-
-def _draw_takes(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
-    """The takes, the shown one marked."""
-    library = library_in(context)
-    if library is None or not library.takes:
-        return
-    shown, stale = shown_and_stale(context)
-    box = layout.box()
-    box.operator("retake.show_original", text="Original", depress=shown == 0)
-    for take in library.takes.values():
-        row = box.row(align=True)
-        parts = "" if len(take.parts) == len(PARTS) else f" ({', '.join(take.parts)})"
-        mark = f" ({why_stale(context, take)})" if take.id in stale else ""
-        row.operator("retake.show_take", text=f"{take.name}{parts}{mark}", depress=take.id == shown).take = take.id
-        pin = row.operator("retake.pin_take", text="", icon="PINNED" if take.pinned else "UNPINNED")
-        pin.take, pin.pinned = take.id, not take.pinned
-        row.operator("retake.delete_take", text="", icon="TRASH").take = take.id
-    box.operator("retake.recover_takes")
-    row = layout.row(align=True)
-    for operator in ("retake.keep_take", "retake.push_to_nla", "retake.bake_take"):
-        row.operator(operator)
 
 
 CLASSES = (RETAKE_PG_wanted, RETAKE_PT_main)
