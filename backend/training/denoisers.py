@@ -252,9 +252,9 @@ class Batches:
         return self._data.takes.styles[self._take, segment]
 
     def _emphasis(self, starts: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Weights (B, N) of the crops' frames: a lip that does not quite touch is seen, one that touches too often not,
-        and nor is a mouth that rests a little long.
+        """Weights (B, N) of the crops' frames: larger where lips have to touch, and in pauses.
 
+        A lip that does not quite touch is seen, one that touches too often not, nor a mouth that rests a little long.
         Errors of x0 weighed by what x0 is make the samples those of a distribution in which it is likelier by as much.
         """
         rows = starts[:, None] + np.arange(self._training.crop)
