@@ -31,11 +31,15 @@ def register() -> None:
     bpy.types.WindowManager.retake = bpy.props.PointerProperty(type=panel.RETAKE_PG_wanted)
     bpy.app.handlers.load_pre.append(history.close_histories)
     bpy.app.handlers.load_pre.append(session.abandon_at_load)
+    bpy.app.handlers.undo_pre.append(session.stop_slices)
+    bpy.app.handlers.redo_pre.append(session.stop_slices)
 
 
 def unregister() -> None:
     """End the backend and take everything away."""
     session.close()
+    bpy.app.handlers.redo_pre.remove(session.stop_slices)
+    bpy.app.handlers.undo_pre.remove(session.stop_slices)
     bpy.app.handlers.load_pre.remove(session.abandon_at_load)
     bpy.app.handlers.load_pre.remove(history.close_histories)
     del bpy.types.WindowManager.retake

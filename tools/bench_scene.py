@@ -11,6 +11,7 @@ from pathlib import Path
 import bpy
 
 from ..addon.core.render import render
+from ..addon.core.steps import finish
 from ..addon.operators import direct, session
 from ..addon.scene import rig
 from ..addon.scene.shot import find_head, open_shot, recording_of
@@ -108,7 +109,7 @@ def _write_ms(take: int) -> float:
     recording = recording_of(shot)
     span = direct.state.load_library(shot.record).take(take).span
     frames = recording.clock.frame_span(span)
-    reading = direct.read(shot, direct.Options(), frames, recording)
+    reading = finish(direct.read(shot, direct.Options(), frames, recording))
     library = reading.books.library
     library.show(take)
     plans = render(library, recording.clock, reading.given, rig.lip_model(shot), library.take(take).parts, frames)
@@ -116,7 +117,7 @@ def _write_ms(take: int) -> float:
     if max(lengths) < 300:
         raise RuntimeError(f"The take has {max(lengths)} frames, not 300.")
     started = time.perf_counter()
-    write_plans(reading.snapshot, reading.keys, plans, reading.books)
+    finish(write_plans(reading.snapshot, reading.keys, plans, reading.books))
     bpy.context.view_layer.update()
     milliseconds = (time.perf_counter() - started) * 1000.0
     direct.save(shot, reading.books)

@@ -33,9 +33,7 @@ def reporting(operator: bpy.types.Operator, work: Callable[[], Any]) -> Outcome:
     try:
         sentences = work()
     except RetakeError as error:
-        session.sentence = str(error)
-        operator.report({"ERROR"}, str(error))
-        return {"CANCELLED"}
+        return report_failure(operator, error)
     finally:
         compat.redraw()
     if session.sentence == before:  # what was said of something earlier
@@ -44,6 +42,13 @@ def reporting(operator: bpy.types.Operator, work: Callable[[], Any]) -> Outcome:
         session.sentence = sentence
         operator.report({"INFO"}, sentence)
     return {"FINISHED"}
+
+
+def report_failure(operator: bpy.types.Operator, error: RetakeError) -> Outcome:
+    """Say what went wrong, in Blender's report and in the panel."""
+    session.sentence = str(error)
+    operator.report({"ERROR"}, str(error))
+    return {"CANCELLED"}
 
 
 def current_shot(context: Context) -> Shot:
@@ -90,8 +95,6 @@ def why_no_generation(context: Context) -> str:
     record = record_in(context)
     if record is None or not record.audio_path:
         return "Import a recording first"
-    if session.job is not None and session.job.is_running:
-        return "A generation is under way: wait for it, or cancel it"
     return ""
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...backend.protocol import PARTS
 from ..core.channels import channels_of
 from ..core.client import Result
 from ..core.keys import Choice
 from ..core.library import Library
-from ..core.render import render
+from ..core.render import ChannelPlan, render
+from ..core.steps import Steps, aside, finish
+from ..core.storage import ledger_to_bytes, library_to_bytes
 from ..core.timing import Span
 from ..scene import history, rig, state
 from ..scene.shot import Recording, Shot, has_moved, locked_frames, recording_for_takes, recording_of
@@ -19,8 +22,8 @@ from .orders import Order, whole_range
 from .reading import Options, Reading, asked_about, read
 
 
-def receive(shot: Shot, order: Order, result: Result) -> list[str]:
-    """Put a result into the library and show it.
+def receive(shot: Shot, order: Order, result: Result) -> Steps[list[str]]:
+    """Put a result into the library and show it, curve by curve.
 
     Args:
         shot: The shot, found anew.
@@ -33,14 +36,16 @@ def receive(shot: Shot, order: Order, result: Result) -> list[str]:
     recording = recording_of(shot)
     frames = recording.clock.frame_span(order.span)
     with state.changing(shot.record) as library:
-        reading = read(shot, order.options, frames, recording)
+        reading = yield from read(shot, order.options, frames, recording)
         notes = reading.books.notes
         shown = _store(shot, library, order, result, notes.shown)
         library.show(shown, order.parts, order.span)
         notes.shown = shown
+        yield False
         notes.stale = _stale(library, reading, recording)
+        yield False
         asked = asked_about(shot, reading, order.parts, with_bakes=True)
-        _write(shot, reading, recording, order.parts, frames, order.options)
+        yield from _write(shot, reading, recording, order.parts, frames, order.options)
     found = finding_notices(reading.keys.findings)
     kept = kept_notices(asked, order.options.corrected, order.options.bakes)
     return [*dict.fromkeys((*order.notices, *found)), *kept, *reached_limits(shot)]
@@ -64,7 +69,7 @@ def _store(shot: Shot, library: Library, order: Order, result: Result, shown: in
     return library.add_result(result.message, result.arrays, order.parts, order.span, order.given, settings)[0]
 
 
-def read_take(shot: Shot, take: int, options: Options) -> Reading:
+def read_take(shot: Shot, take: int, options: Options) -> Steps[Reading]:
     """The scene as showing a take finds it.
 
     Raises:
@@ -72,16 +77,16 @@ def read_take(shot: Shot, take: int, options: Options) -> Reading:
     """
     recording = recording_for_takes(shot)
     span = state.load_library(shot.record).take(take).span
-    return read(shot, options, recording.clock.frame_span(span), recording)
+    return (yield from read(shot, options, recording.clock.frame_span(span), recording))
 
 
-def read_whole(shot: Shot, options: Options) -> Reading:
+def read_whole(shot: Shot, options: Options) -> Steps[Reading]:
     """The scene as the original take finds it."""
     recording = recording_for_takes(shot)
-    return read(shot, options, recording.clock.frame_span(whole_range(recording)), recording)
+    return (yield from read(shot, options, recording.clock.frame_span(whole_range(recording)), recording))
 
 
-def show_take(shot: Shot, take: int, options: Options) -> list[str]:
+def show_take(shot: Shot, take: int, options: Options) -> Steps[list[str]]:
     """Let a take play in its parts and range, bent through the present keys if it was made with others.
 
     Returns:
@@ -92,7 +97,7 @@ def show_take(shot: Shot, take: int, options: Options) -> list[str]:
     """
     recording = recording_for_takes(shot)
     with state.changing(shot.record) as library:
-        reading = read_take(shot, take, options)
+        reading = yield from read_take(shot, take, options)
         parts = library.take(take).parts
         if options.corrected is None:
             refuse_unanswered(asked_about(shot, reading, parts))
@@ -100,12 +105,12 @@ def show_take(shot: Shot, take: int, options: Options) -> list[str]:
         notes = reading.books.notes
         notes.shown = take
         notes.stale = _stale(library, reading, recording)
-        _write(shot, reading, recording, parts, recording.clock.frame_span(library.take(take).span), options)
+        yield from _write(shot, reading, recording, parts, recording.clock.frame_span(library.take(take).span), options)
     found = finding_notices(reading.keys.findings)
     return [*found, *left_standing(reading.keys, bool(notes.locked))]
 
 
-def show_original(shot: Shot, options: Options) -> list[str]:
+def show_original(shot: Shot, options: Options) -> Steps[list[str]]:
     """Take 0: our keys go, the animator's stand as they did; what is locked, muted or driven stays.
 
     Returns:
@@ -115,7 +120,7 @@ def show_original(shot: Shot, options: Options) -> list[str]:
         InputError: It is not said what becomes of changed keys.
     """
     with state.changing(shot.record) as library:
-        reading = read_whole(shot, options)
+        reading = yield from read_whole(shot, options)
         found = asked_about(shot, reading, None)
         if options.corrected is None:
             refuse_unanswered(found)
@@ -123,16 +128,16 @@ def show_original(shot: Shot, options: Options) -> list[str]:
         reading.books.notes.shown = 0
         reading.books.notes.stale = _stale(library, reading, recording_for_takes(shot))
         reading.standing.adopt_originals(shot, library, ())
-        clear_plans(reading.snapshot, reading.keys, reading.books)
+        yield from clear_plans(reading.snapshot, reading.keys, reading.books)
         reading.standing.note_turn(reading.books.ledger, reading.books.notes)
-        save(shot, reading.books)
+        yield from saving(shot, reading.books)
     notices = left_standing(reading.keys, bool(reading.books.notes.locked))
     return [*finding_notices(found), *notices]
 
 
 def _write(
     shot: Shot, reading: Reading, recording: Recording, parts: Sequence[str], frames: Span, options: Options
-) -> None:
+) -> Steps[None]:
     """Render the comp within some frames and write it.
 
     Everywhere anew if the audio moved since the last write, or where changed keys are let go: they may have left the
@@ -144,25 +149,35 @@ def _write(
     let_go = options.corrected not in (None, Choice.KEEP) and bool(asked_about(shot, reading, parts))
     anew = let_go or has_moved(books.notes, recording)
     if anew:
-        clear_plans(reading.snapshot, reading.keys, books)
+        yield from clear_plans(reading.snapshot, reading.keys, books)
         reading.standing.note_turn(books.ledger, books.notes)
-        save(shot, books)
-        reading = read(shot, options, frames, recording)
+        yield from saving(shot, books)
+        reading = yield from read(shot, options, frames, recording)
         reading.books.library.comp[:], books = books.library.comp, reading.books
     lips = rig.lip_model(shot)
     limit = None if anew else frames
-    plans = render(books.library, recording.clock, reading.given, lips, None if anew else parts, limit)
-    write_plans(reading.snapshot, reading.keys, plans, books)
+    plans: dict[str, ChannelPlan] = {}
+    for part in PARTS if anew else parts:
+        plans |= render(books.library, recording.clock, reading.given, lips, (part,), limit)
+        yield False
+    yield from write_plans(reading.snapshot, reading.keys, plans, books)
     locked = [recording.clock.second_span(span) for span in locked_frames(books.notes, recording)]
     reading.standing.note_turn(books.ledger, books.notes)
     books.notes.locked = [(span.start, span.end) for span in locked]
     books.notes.clock = (recording.clock.fps, recording.clock.start_frame)
-    save(shot, books)
+    yield from saving(shot, books)
+
+
+def saving(shot: Shot, books: Books) -> Steps[None]:
+    """Store takes, ledger and notes in the scene, packed on another thread."""
+    packed = yield from aside(lambda: (library_to_bytes(books.library), ledger_to_bytes(books.ledger)))
+    record = shot.record
+    state.save_library(record, books.library, packed[0])
+    yield False
+    state.save_ledger(record, books.ledger, packed[1])
+    state.save_notes(record, books.notes)
 
 
 def save(shot: Shot, books: Books) -> None:
-    """Store takes, ledger and notes in the scene."""
-    record = shot.record
-    state.save_library(record, books.library)
-    state.save_ledger(record, books.ledger)
-    state.save_notes(record, books.notes)
+    """Store takes, ledger and notes in the scene at once."""
+    finish(saving(shot, books))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import bpy
 
@@ -12,6 +13,7 @@ from ...backend.errors import CancelledError, RetakeError
 from ...backend.protocol import PARTS
 from .. import compat
 from ..core.keys import Choice
+from ..core.steps import Slices, Steps, finish
 from ..core.takes import Settings, Take
 from ..scene import state
 from ..scene.shot import Shot, open_shot
@@ -23,6 +25,7 @@ from .common import (
     current_shot,
     record_in,
     refuse,
+    report_failure,
     reporting,
     why_no_generation,
     why_no_takes,
@@ -30,6 +33,10 @@ from .common import (
 from .orders import Order
 from .reading import Options, RangeChoice
 from .session import Job, abandon, begin, cancel, close, ensure_client, failure_error, poll, session, wait
+
+T = TypeVar("T")
+TICK = 0.02  # s between two ticks of the timer
+SLICE = 0.02  # s a slice may take, and a curve more
 
 PART_ITEMS = tuple(
     (part.upper(), part.replace("_", " ").capitalize(), f"Generate the {part.replace('_', ' ')}", 1 << bit)
@@ -69,7 +76,11 @@ class Generating:
         name="Wait", default=True, options={"HIDDEN", "SKIP_SAVE"}, description="Without a window: wait for the result"
     )
 
-    _timer = None
+    # Not annotations: Blender evaluates those, and the typing module then keeps our classes, hence bpy, alive at exit.
+    _timer = cast("Any", None)
+    _reading = cast("Slices[Order] | None", None)
+    _job = cast("Job | None", None)
+    _writing = cast("Slices[list[str]] | None", None)
 
     def asked(self) -> Options:
         """What was asked for."""
@@ -82,8 +93,8 @@ class Generating:
             bakes=Choice(self.bakes),
         )
 
-    def order(self, shot: Shot) -> Order:
-        """The order to send; each operator has its own."""
+    def order(self, shot: Shot) -> Steps[Order]:
+        """Gather the order to send; each operator has its own."""
         raise NotImplementedError
 
     def execute(self, context: Context) -> Outcome:
@@ -91,57 +102,126 @@ class Generating:
         return reporting(self, lambda: self._run(context))
 
     def _run(self, context: Context) -> list[str]:
-        begin(self.order(current_shot(context)), writes_itself=self.wait)
-        return write_result(wait()) if self.wait else []
+        job = begin(finish(self.order(current_shot(context))), writes_itself=self.wait)
+        return finish(write_result(wait(job))) if self.wait else []
 
     def invoke(self, context: Context, event: bpy.types.Event) -> Outcome:
-        """In a window: ask where there is something to decide, send, then pump by a timer; Escape cancels."""
-        ordered: list[Order] = []
-        outcome = reporting(self, lambda: ordered.append(self.order(current_shot(context))))
+        """In a window: read the scene, ask where there is something to decide, wait and write, never for long."""
+        outcome = reporting(self, lambda: current_shot(context) and None)
         if outcome != {"FINISHED"}:
             return outcome
-        questions = undecided(self, ordered[0].questions)
-        if questions:
-            return ask(self, questions)
-        outcome = reporting(self, lambda: begin(ordered[0], writes_itself=True) and None)
-        if outcome == {"FINISHED"}:
-            self._timer = context.window_manager.event_timer_add(0.05, window=context.window)
-            context.window_manager.modal_handler_add(self)
-            return {"RUNNING_MODAL"}
-        return outcome
+        self._reading = start_slices(self.order(current_shot(context)))
+        self._timer = context.window_manager.event_timer_add(TICK, window=context.window)
+        context.window_manager.modal_handler_add(self)
+        return {"RUNNING_MODAL"}
 
     def modal(self, context: Context, event: bpy.types.Event) -> Outcome:
-        """Pump the messages; write once, when everything is there."""
-        if event.type == "ESC":
-            cancel()
+        """Go on for a slice at every tick of the timer; Escape cancels. Nobody interferes while it is written."""
+        if event.type == "ESC" and event.value == "PRESS" and self._writing is None:
+            if self._job is None:
+                return self._end(context, "Cancelled: nothing was changed.")
+            cancel(self._job)
         if event.type != "TIMER":
-            return {"PASS_THROUGH"}
+            return {"PASS_THROUGH"} if self._writing is None else {"RUNNING_MODAL"}
+        try:
+            return self._tick(context)
+        except RetakeError as error:
+            self._clean_up(context)
+            compat.redraw()
+            return report_failure(self, error)
+
+    def _tick(self, context: Context) -> Outcome:
+        """One slice of whatever is due."""
+        if self._reading is not None:
+            return self._read(context, self._reading)
+        if self._writing is None:
+            return self._wait(context)
+        if self._writing.is_closed:  # something was undone meanwhile: all of it anew
+            self._writing = start_slices(write_result(_of(self._job)))
+        if not self._writing.advance(SLICE):
+            return {"RUNNING_MODAL"}
+        sentences = self._writing.result
+        self._clean_up(context)
+        session.sentence = " ".join(sentences) or session.sentence
+        for sentence in sentences:
+            self.report({"INFO"}, sentence)
+        return {"FINISHED"}
+
+    def _read(self, context: Context, reading: Slices[Order]) -> Outcome:
+        """Go on reading the scene; then ask, or send the order."""
+        if reading.is_closed:
+            self._reading = start_slices(self.order(current_shot(context)))
+        elif reading.advance(SLICE):
+            self._reading = None
+            drop_slices(reading)
+            questions = undecided(self, reading.result.questions)
+            if questions:
+                self._clean_up(context)
+                return ask(self, questions)
+            self._job = begin(reading.result, writes_itself=True)
+            compat.redraw()
+        return {"RUNNING_MODAL"}
+
+    def _wait(self, context: Context) -> Outcome:
+        """Take the news; begin to write when everything is there."""
+        job = _of(self._job)
         before = session.job.progress if session.job is not None else None
-        job = poll()
-        if job is not None and job.is_running:
-            if job.progress != before:
+        poll()
+        if job.is_running:
+            if session.job is not None and session.job.progress != before:
                 compat.redraw()
             return {"PASS_THROUGH"}
-        self._stop_timer(context)
-        if job is None:
-            return {"CANCELLED"}
         if job.failure is not None and job.failure.code == CancelledError.code:
-            session.sentence = "Cancelled: nothing was changed."
-            self.report({"INFO"}, session.sentence)
-            compat.redraw()
-            return {"CANCELLED"}
-        return reporting(self, lambda: _write_or_raise(job))
+            return self._end(context, "Cancelled: nothing was changed.")
+        if job.failure is not None:
+            raise failure_error(job.failure)
+        self._writing = start_slices(write_result(job))
+        return {"RUNNING_MODAL"}
+
+    def _end(self, context: Context, sentence: str) -> Outcome:
+        """Leave everything as it was."""
+        self._clean_up(context)
+        session.sentence = sentence
+        self.report({"INFO"}, sentence)
+        compat.redraw()
+        return {"CANCELLED"}
 
     def cancel(self, context: Context) -> None:
         """The window that waited is closed: nobody would take the result."""
-        self._stop_timer(context)
-        abandon("The window that waited for the takes was closed.")
+        self._clean_up(context)
+        if self._job is not None:
+            abandon("The window that waited for the takes was closed.", self._job)
 
-    def _stop_timer(self, context: Context) -> None:
-        """Take the timer away."""
+    def _clean_up(self, context: Context) -> None:
+        """Take the timer away, and what is half done."""
+        for slices in (self._reading, self._writing):
+            if slices is not None:
+                drop_slices(slices)
         if self._timer is not None:
             context.window_manager.event_timer_remove(self._timer)
             self._timer = None
+
+
+def start_slices(steps: Steps[T]) -> Slices[T]:
+    """Slices of some steps; undo and another file end them."""
+    slices = Slices(steps)
+    session.slices.append(slices)
+    return slices
+
+
+def drop_slices(slices: Slices[Any]) -> None:
+    """End slices, done or not."""
+    slices.close()
+    if slices in session.slices:
+        session.slices.remove(slices)
+        session.longest_slice = max(session.longest_slice, slices.longest)
+
+
+def _of(job: Job | None) -> Job:
+    """The job of an operator that has sent its order."""
+    if job is None:
+        raise RetakeError("Nothing was asked of the backend.")
+    return job
 
 
 def _model_name() -> str:
@@ -149,15 +229,8 @@ def _model_name() -> str:
     return str(session.client.info.get("model", "")) if session.client is not None else ""
 
 
-def _write_or_raise(job: Job) -> list[str]:
-    """Write a finished job's result, or raise why there is none."""
-    if job.failure is not None:
-        raise failure_error(job.failure)
-    return write_result(job)
-
-
-def write_result(job: Job) -> list[str]:
-    """Write a result into the scene it was asked for, whichever is active by now.
+def write_result(job: Job) -> Steps[list[str]]:
+    """Write a result into the scene it was asked for, whichever is active by now, curve by curve.
 
     Raises:
         RetakeError: The head is gone, or what came does not fit.
@@ -166,7 +239,7 @@ def write_result(job: Job) -> list[str]:
     head = None if scene is None else state.head_of(scene, job.order.head_uid)
     if scene is None or head is None or job.result is None:
         raise RetakeError("The head that the takes were for is no longer in the scene.")
-    sentences = direct.receive(open_shot(scene, head), job.order, job.result)
+    sentences = yield from direct.receive(open_shot(scene, head), job.order, job.result)
     session.sentence = "Done"
     return sentences
 
@@ -188,10 +261,10 @@ class RETAKE_OT_new_takes(Generating, bpy.types.Operator):
         """A head, a recording, and nothing else under way."""
         return refuse(cls, why_no_generation(context))
 
-    def order(self, shot: Shot) -> Order:
+    def order(self, shot: Shot) -> Steps[Order]:
         """Order of new takes."""
         seed = self.seed if self.properties.is_property_set("seed") else None
-        return orders.new_takes(shot, self.asked(), self.count, seed)
+        return (yield from orders.new_takes(shot, self.asked(), self.count, seed))
 
 
 class RETAKE_OT_update_take(Generating, bpy.types.Operator):
@@ -212,7 +285,7 @@ class RETAKE_OT_update_take(Generating, bpy.types.Operator):
         """As for new takes, and there is one."""
         return refuse(cls, why_no_generation(context) or why_no_takes(context))
 
-    def order(self, shot: Shot) -> Order:
+    def order(self, shot: Shot) -> Steps[Order]:
         """Order to update takes."""
         number = self.take or state.load_notes(shot.record).shown
         if not number:
@@ -226,7 +299,8 @@ class RETAKE_OT_update_take(Generating, bpy.types.Operator):
         ]
         options = self.asked()
         options = replace(options, settings=replace(chosen.settings, model=options.settings.model))
-        return orders.update_takes(shot, options, [number, *alike] if self.all_takes else [number])
+        numbers = [number, *alike] if self.all_takes else [number]
+        return (yield from orders.update_takes(shot, options, numbers))
 
 
 class RETAKE_OT_receive(bpy.types.Operator):
@@ -236,16 +310,18 @@ class RETAKE_OT_receive(bpy.types.Operator):
     bl_label = "Receive Takes"
     bl_options = {"UNDO", "INTERNAL"}
 
+    request: bpy.props.IntProperty(name="Request", options={"HIDDEN", "SKIP_SAVE"})
+
     def execute(self, context: Context) -> Outcome:
         """Write it."""
-        job = session.job
+        job = next((job for job in session.jobs if job.request == self.request), None)
         if job is None or job.result is None:
             return {"CANCELLED"}
-        return reporting(self, lambda: write_result(job))
+        return reporting(self, lambda: finish(write_result(job)))
 
 
 class RETAKE_OT_cancel(bpy.types.Operator):
-    """Stop the generation that is under way; the scene stays as it is"""
+    """Stop the generations that are under way; the scene stays as it is"""
 
     bl_idname = "retake.cancel"
     bl_label = "Cancel"
@@ -253,8 +329,7 @@ class RETAKE_OT_cancel(bpy.types.Operator):
     @classmethod
     def poll(cls, context: Context) -> bool:
         """Only while one is under way."""
-        running = session.job is not None and session.job.is_running
-        return refuse(cls, "" if running else "Nothing is being generated")
+        return refuse(cls, "" if session.running else "Nothing is being generated")
 
     def execute(self, context: Context) -> Outcome:
         """Ask the backend to stop."""

@@ -14,6 +14,7 @@ from ..core.client import Rig
 from ..core.given import Given, check_free
 from ..core.keys import Finding
 from ..core.request import RequestValues, request_values
+from ..core.steps import Steps
 from ..core.timing import Span
 from ..scene import audio, rig, state
 from ..scene.shot import Recording, Shot, default_parts, mixing_notices, neck_is_animated, recording_of
@@ -55,7 +56,7 @@ class Order:
     questions: tuple[Finding, ...] = ()
 
 
-def new_takes(shot: Shot, options: Options, count: int, seed: int | None) -> Order:
+def new_takes(shot: Shot, options: Options, count: int, seed: int | None) -> Steps[Order]:
     """Order of new takes.
 
     Args:
@@ -70,14 +71,14 @@ def new_takes(shot: Shot, options: Options, count: int, seed: int | None) -> Ord
     recording = recording_of(shot)
     parts = _parts(shot, options)
     library = state.load_library(shot.record)
-    span, reading = _range(shot, options, recording, None)
+    span, reading = yield from _range(shot, options, recording, None)
     first = seed if seed is not None else 1 + max((take.seed for take in library.takes.values()), default=-1)
     context = [entry.span for entry in library.comp if entry.part in parts]
     seeds = tuple(range(first, first + count))
     return _order(shot, options, recording, reading, (), seeds, parts, span, context)
 
 
-def update_takes(shot: Shot, options: Options, takes: Sequence[int]) -> Order:
+def update_takes(shot: Shot, options: Options, takes: Sequence[int]) -> Steps[Order]:
     """Order to let existing takes follow changed keys, their seeds staying.
 
     Args:
@@ -97,7 +98,7 @@ def update_takes(shot: Shot, options: Options, takes: Sequence[int]) -> Order:
     parts = tuple(part for part in chosen[0].parts if options.parts is None or part in options.parts)
     if not parts:
         raise InputError(f"{chosen[0].name} has none of the chosen parts.", f"It has {', '.join(chosen[0].parts)}.")
-    span, reading = _range(shot, options, recording, chosen[0].span)
+    span, reading = yield from _range(shot, options, recording, chosen[0].span)
     context = [entry.span for entry in library.comp if entry.part in parts and entry.take not in takes]
     seeds = tuple(take.seed for take in chosen)
     return _order(shot, options, recording, reading, tuple(takes), seeds, parts, span, context)
@@ -144,16 +145,16 @@ def _parts(shot: Shot, options: Options) -> tuple[str, ...]:
     return parts
 
 
-def _range(shot: Shot, options: Options, recording: Recording, take: Span | None) -> tuple[Span, Reading]:
+def _range(shot: Shot, options: Options, recording: Recording, take: Span | None) -> Steps[tuple[Span, Reading]]:
     """The range in seconds, and the scene read for it."""
     whole = whole_range(recording)
-    reading = read(shot, options, recording.clock.frame_span(whole), recording)
+    reading = yield from read(shot, options, recording.clock.frame_span(whole), recording)
     span = _choose_range(shot, options.range_choice, recording, reading.given, take, whole)
     if span == whole:
         return span, reading
     if recording.clock.frame_span(span).length < 1.0:
         raise InputError("The range is shorter than a frame.", "Choose a longer one.")
-    return span, read(shot, options, recording.clock.frame_span(span), recording)
+    return span, (yield from read(shot, options, recording.clock.frame_span(span), recording))
 
 
 def _choose_range(

@@ -11,6 +11,7 @@ from ...backend.protocol import CHANNEL_NAMES
 from ..core.channels import channels_of
 from ..core.given import Given, collect
 from ..core.keys import Choice, Finding, FindingKind, KeyState, classify, decide
+from ..core.steps import Steps
 from ..core.takes import Settings
 from ..core.timing import Span
 from ..scene import sharing, state
@@ -69,7 +70,7 @@ class Reading:
     standing: sharing.Standing
 
 
-def read(shot: Shot, options: Options, frames: Span, recording: Recording) -> Reading:
+def read(shot: Shot, options: Options, frames: Span, recording: Recording) -> Steps[Reading]:
     """Read and classify the curves of a shot; also before every write.
 
     Args:
@@ -80,15 +81,20 @@ def read(shot: Shot, options: Options, frames: Span, recording: Recording) -> Re
     """
     notes, ledger = state.load_notes(shot.record), state.load_ledger(shot.record)
     locked = locked_frames(notes, recording)
-    snapshot = read_snapshot(shot, frames, locked, ledger)
+    snapshot = yield from read_snapshot(shot, frames, locked, ledger)
     standing = sharing.find_standing(shot, snapshot.tables, ledger, notes)
+    yield False
     keys = classify(snapshot.curves, in_scene_frames(standing.ledger, shot), frames)
+    yield False
     answers = {
         number: options.bakes if finding.kind is FindingKind.BAKE else options.corrected or Choice.KEEP
         for number, finding in enumerate(keys.findings)
     }
     keys = decide(keys, answers)
-    return Reading(snapshot, keys, collect(keys), Books(state.load_library(shot.record), ledger, notes), standing)
+    yield False
+    given = collect(keys)
+    yield False
+    return Reading(snapshot, keys, given, Books(state.load_library(shot.record), ledger, notes), standing)
 
 
 def asked_about(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The backend process of this Blender and the one generation that can be under way.
+"""The backend process of this Blender and the generations that are under way: one works, others wait for it.
 
 `poll()` moves the messages: a window's timer calls it, or a loop without a window. It touches the scene only through an
 operator, so that every write is one undo step.
@@ -8,14 +8,16 @@ operator, so that every write is one undo step.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import bpy
 from bpy.app.handlers import persistent
 
-from ...backend.errors import BackendLostError, CancelledError, InputError, RetakeError, error_class
+from ...backend.errors import CancelledError, InputError, RetakeError, error_class
 from ..core.client import BackendClient, ClientState, Failed, Progress, Result, find_python
+from ..core.steps import Slices
 from .orders import Order
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,7 +26,7 @@ PAUSE = 0.005  # s between two polls of a waiting loop
 
 @dataclass
 class Job:
-    """A generation under way, or the last one.
+    """A generation under way, or one that has ended.
 
     Attributes:
         order: What was asked.
@@ -58,13 +60,27 @@ class Session:
 
     Attributes:
         client: The backend's client, None before it is needed.
-        job: The generation under way, or the last one.
+        jobs: Generations under way in the order in which they were asked for, and the last one that ended.
+        slices: What is being read or written a slice at a time, by whoever does so.
+        longest_slice: Seconds of the longest one that ended, for the benchmark.
         sentence: What was said last, for the panel.
     """
 
     client: BackendClient | None = None
-    job: Job | None = None
+    jobs: list[Job] = field(default_factory=list)
+    slices: list[Slices[Any]] = field(default_factory=list)
+    longest_slice: float = 0.0
     sentence: str = ""
+
+    @property
+    def running(self) -> list[Job]:
+        """Generations under way, the one that works first."""
+        return [job for job in self.jobs if job.is_running]
+
+    @property
+    def job(self) -> Job | None:
+        """The generation that works, else the last one; None before the first."""
+        return next(iter(self.running), self.jobs[-1] if self.jobs else None)
 
 
 session = Session()
@@ -89,7 +105,7 @@ def ensure_client() -> BackendClient:
         session.client = None
     if session.client is None:
         session.client = BackendClient(python, ROOT)
-    if session.job is None or not session.job.is_running:
+    if not session.running:
         session.client.poll()  # notices a process that died while nothing was asked of it
     if session.client.state is ClientState.LOST:
         session.client.restart()
@@ -99,20 +115,22 @@ def ensure_client() -> BackendClient:
 
 
 def begin(order: Order, writes_itself: bool) -> Job:
-    """Send an order to the backend.
+    """Send an order to the backend, which works on one after the other.
 
     Raises:
-        InputError: Another generation is under way, or there is no backend interpreter.
+        InputError: There is no backend interpreter, or the take that is to be updated is being updated already.
     """
-    if session.job is not None and session.job.is_running:
-        raise InputError("A generation is under way.", "Wait for it, or cancel it.")
+    twice = {number for job in session.running if job.order.head_uid == order.head_uid for number in job.order.takes}
+    if twice & set(order.takes):
+        raise InputError("That take is being updated already.", "Wait for it, or cancel it.")
     client = ensure_client()
     request = client.generate(
         order.recording.path, order.rig, order.parts, order.seeds, order.span, order.given, order.options.settings
     )
-    session.job = Job(order, request, writes_itself, started=time.monotonic())
+    job = Job(order, request, writes_itself, started=time.monotonic())
+    session.jobs = [*session.running, job]
     session.sentence = "Generating"
-    return session.job
+    return job
 
 
 def poll() -> Job | None:
@@ -121,17 +139,17 @@ def poll() -> Job | None:
     Returns:
         The generation under way, or the last one; None before the first.
     """
-    job = session.job
     if session.client is None:
-        return job
-    was_running = job is not None and job.is_running
+        return session.job
+    running = session.running
     for event in session.client.poll():
-        if job is not None:
+        for job in running:
             _take(job, event)
-    if job is not None and was_running and not job.is_running:
-        job.seconds = time.monotonic() - job.started
-        _finish(job)
-    return job
+    for job in running:
+        if not job.is_running:
+            job.seconds = time.monotonic() - job.started
+            _finish(job)
+    return session.job
 
 
 def _take(job: Job, event: object) -> None:
@@ -150,23 +168,22 @@ def _finish(job: Job) -> None:
         session.sentence = job.failure.sentence
     elif not job.writes_itself:
         try:
-            bpy.ops.retake.receive()
+            bpy.ops.retake.receive(request=job.request)
         except RuntimeError as error:  # how Blender hands on what an operator reported
             sentence = str(error).removeprefix("Error: ").strip()
             job.failure = Failed(job.request, RetakeError.code, sentence, "")
             session.sentence = sentence
 
 
-def wait() -> Job:
-    """Poll until the generation under way has ended.
+def wait(job: Job) -> Job:
+    """Poll until a generation has ended.
 
     Raises:
         RetakeError: It failed; the error is the backend's own.
     """
-    while (job := poll()) is not None and job.is_running:
+    while job.is_running:
+        poll()
         time.sleep(PAUSE)
-    if job is None:
-        raise BackendLostError("No generation was started.")
     if job.failure is not None:
         raise failure_error(job.failure)
     return job
@@ -177,29 +194,40 @@ def failure_error(failure: Failed) -> RetakeError:
     return error_class(failure.code)(failure.message, failure.remedy)
 
 
-def cancel() -> None:
-    """Ask the backend to stop the generation under way."""
-    if session.client is not None and session.job is not None and session.job.is_running:
-        session.client.cancel(session.job.request)
+def cancel(job: Job | None = None) -> None:
+    """Ask the backend to stop a generation; all that are under way if None."""
+    if session.client is not None:
+        for each in session.running if job is None else [job]:
+            session.client.cancel(each.request)
 
 
-def abandon(sentence: str) -> None:
-    """Give up the generation under way, as nobody waits for it any more."""
-    job = session.job
-    if job is not None and job.is_running:
-        cancel()
-        job.failure = Failed(job.request, CancelledError.code, sentence, "")
-        session.sentence = ""
+def abandon(sentence: str, job: Job | None = None) -> None:
+    """Give up a generation as nobody waits for it any more; all that are under way if None."""
+    for each in session.running if job is None else [job]:
+        if each.is_running:
+            cancel(each)
+            each.failure = Failed(each.request, CancelledError.code, sentence, "")
+            session.sentence = ""
 
 
 @persistent
 def abandon_at_load(*_: object) -> None:
     """Handler for when another file is opened."""
+    stop_slices()
     abandon("Another file was opened while takes were generated.")
+
+
+@persistent
+def stop_slices(*_: object) -> None:
+    """Handler for undo and redo: what is read or written a slice at a time would meet datablocks that are gone."""
+    for slices in session.slices:
+        slices.close()
+    session.slices.clear()
 
 
 def close() -> None:
     """End the backend process."""
     if session.client is not None:
         session.client.shutdown()
-    session.client, session.job = None, None
+    stop_slices()
+    session.client, session.jobs = None, []

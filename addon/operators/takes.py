@@ -10,6 +10,7 @@ import bpy
 
 from ..core.keys import Choice, Finding
 from ..core.library import Library
+from ..core.steps import finish
 from ..core.takes import Take
 from ..core.timing import Span
 from ..scene import history, state
@@ -96,12 +97,12 @@ class RETAKE_OT_show_take(SwitchOperator, bpy.types.Operator):
 
     def open_questions(self, shot: Shot) -> list[Finding]:
         """What has to be decided before the take is written."""
-        reading = direct.read_take(shot, self.take, self.asked())
+        reading = finish(direct.read_take(shot, self.take, self.asked()))
         return asked_about(shot, reading, reading.books.library.take(self.take).parts)
 
     def execute(self, context: Context) -> Outcome:
         """Show it."""
-        return reporting(self, lambda: direct.show_take(current_shot(context), self.take, self.asked()))
+        return reporting(self, lambda: finish(direct.show_take(current_shot(context), self.take, self.asked())))
 
 
 class RETAKE_OT_show_original(SwitchOperator, bpy.types.Operator):
@@ -112,11 +113,11 @@ class RETAKE_OT_show_original(SwitchOperator, bpy.types.Operator):
 
     def open_questions(self, shot: Shot) -> list[Finding]:
         """What has to be decided before our keys go."""
-        return asked_about(shot, direct.read_whole(shot, self.asked()), None)
+        return asked_about(shot, finish(direct.read_whole(shot, self.asked())), None)
 
     def execute(self, context: Context) -> Outcome:
         """Take our keys off."""
-        return reporting(self, lambda: direct.show_original(current_shot(context), self.asked()))
+        return reporting(self, lambda: finish(direct.show_original(current_shot(context), self.asked())))
 
 
 class RETAKE_OT_pin_take(TakeOperator, bpy.types.Operator):

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ...backend.protocol import CHANNEL_NAMES, HEAD_ROTATION
 from ..core.curves import CurveKeys, Evaluate
 from ..core.ledger import Ledger, WrittenCurve
+from ..core.steps import Steps
 from ..core.timing import Span
 from .axes import pose_to_model
 from .driven import FrameSampler
@@ -76,8 +77,10 @@ def _column(function: Evaluate, column: int) -> Evaluate:
     return lambda frames: function(frames)[:, column]
 
 
-def read_snapshot(shot: Shot, frames: Span, locked: Sequence[Span] = (), ledger: Ledger | None = None) -> Snapshot:
-    """Read all curves of a shot.
+def read_snapshot(
+    shot: Shot, frames: Span, locked: Sequence[Span] = (), ledger: Ledger | None = None
+) -> Steps[Snapshot]:
+    """Read all curves of a shot, a few at a time.
 
     Args:
         shot: The shot.
@@ -90,7 +93,10 @@ def read_snapshot(shot: Shot, frames: Span, locked: Sequence[Span] = (), ledger:
         InputError: A key is not a finite number.
     """
     written = ledger.curves if ledger is not None else {}
-    tables = {target.curve_id: without_orphans(_table(target), written.get(target.curve_id)) for target in shot.targets}
+    tables: dict[str, Table] = {}
+    for target in shot.targets:
+        tables[target.curve_id] = without_orphans(_table(target), written.get(target.curve_id))
+        yield False
     blocked = {target.curve_id: obstacles(target) for target in shot.targets}
     layers = read_layers(shot)
     blocked |= {name: replace(blocked[name], layered=True) for name in layers.blocked}
@@ -104,6 +110,7 @@ def read_snapshot(shot: Shot, frames: Span, locked: Sequence[Span] = (), ledger:
         )
         spans = (*locked, *_eased_across(tables[target.curve_id], frames, shot.shifts[target.curve_id]))
         curves.append(_curve_keys(shot, target, tables[target.curve_id], blocked[target.curve_id], function, spans))
+        yield False
     return Snapshot(shot, tuple(curves), tables, tuple(locked), layers)
 
 

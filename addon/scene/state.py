@@ -112,9 +112,9 @@ def load_library(record: RETAKE_PG_head) -> Library:
     return known[1]
 
 
-def save_library(record: RETAKE_PG_head, library: Library) -> None:
-    """Store takes and comp in a record."""
-    data = library_to_bytes(library)
+def save_library(record: RETAKE_PG_head, library: Library, packed: bytes | None = None) -> None:
+    """Store takes and comp in a record; `packed` is what `library_to_bytes` made of them, if that is known."""
+    data = library_to_bytes(library) if packed is None else packed
     record.library = data
     _decoded[key_of(record)] = (data, library)
     remember(record, library)
@@ -140,9 +140,9 @@ def load_ledger(record: RETAKE_PG_head) -> Ledger:
     return Ledger(dict(known[1].curves))
 
 
-def save_ledger(record: RETAKE_PG_head, ledger: Ledger) -> None:
-    """Store the ledger of a record."""
-    data = ledger_to_bytes(ledger)
+def save_ledger(record: RETAKE_PG_head, ledger: Ledger, packed: bytes | None = None) -> None:
+    """Store the ledger of a record; `packed` is what `ledger_to_bytes` made of it, if that is known."""
+    data = ledger_to_bytes(ledger) if packed is None else packed
     record.ledger = data
     _ledgers[key_of(record)] = (data, Ledger(dict(ledger.curves)))
 

@@ -21,6 +21,7 @@ from ..core.keys import KeyState, KeyStatus
 from ..core.ledger import Ledger
 from ..core.library import Library
 from ..core.render import ChannelPlan
+from ..core.steps import Steps
 from ..core.timing import Span
 from .axes import model_to_quaternions, quaternion_to_components
 from .edit import FAR, GENERATED, SIDES, Edit, Window, clear_curve, edit_curve, freeze, locked_stretches
@@ -64,8 +65,8 @@ class Books:
     notes: Notes
 
 
-def write_plans(snapshot: Snapshot, state: KeyState, plans: Mapping[str, ChannelPlan], books: Books) -> None:
-    """Write plans into the scene and record what stands there then.
+def write_plans(snapshot: Snapshot, state: KeyState, plans: Mapping[str, ChannelPlan], books: Books) -> Steps[None]:
+    """Write plans into the scene, curve by curve, and record what stands there then.
 
     Args:
         snapshot: The curves as they stand now.
@@ -76,18 +77,20 @@ def write_plans(snapshot: Snapshot, state: KeyState, plans: Mapping[str, Channel
     shot = snapshot.shot
     statuses = {curve.keys.curve_id: curve.status for curve in state.curves}
     neck = _neck_components(snapshot, statuses, plans)
+    yield False
     for place, target in enumerate(shot.targets):
         plan = plans.get(target.channels[0])
         if plan is None:
             continue
         values = plan.values if target.channels != HEAD_ROTATION else neck[:, target.index]
         _write_target(snapshot, place, statuses[target.curve_id], plan, values, books)
+        yield False
     _clear_former_neck(shot, books)
     _drop_empty_actions(shot, books)
     _tag(shot)
 
 
-def clear_plans(snapshot: Snapshot, state: KeyState, books: Books) -> None:
+def clear_plans(snapshot: Snapshot, state: KeyState, books: Books) -> Steps[None]:
     """Take all our keys off the head: Take 0 stands there, with the animator's keys set since.
 
     Curves with an obstacle (locked, muted, driven, constrained) and locked spans stay as they are.
@@ -98,6 +101,7 @@ def clear_plans(snapshot: Snapshot, state: KeyState, books: Books) -> None:
         if target.curve_id in blocked:
             continue
         _clear_target(snapshot, target, statuses[target.curve_id], books)
+        yield False
     _clear_former_neck(snapshot.shot, books)
     _drop_empty_actions(snapshot.shot, books)
     _tag(snapshot.shot)

@@ -55,7 +55,7 @@ def _draw_state(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """What goes on and what is missing; below all buttons, which must not move under the pointer when it changes."""
     reasons = (why(context) for why in (why_no_head, why_no_shape_keys, why_no_generation, why_no_takes))
     reason = next(filter(None, reasons), "")
-    if reason and not (session.job is not None and session.job.is_running):
+    if reason and not session.running:
         _draw_sentence(layout, context, reason, "INFO")
     _draw_progress(layout, context)
 
@@ -78,14 +78,15 @@ def _draw_generating(layout: bpy.types.UILayout, context: bpy.types.Context) -> 
 
 def _draw_progress(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """What the backend does, and how to stop it."""
-    job = session.job
-    if job is not None and job.is_running:
-        news, row = job.progress, layout.row(align=True)
+    running = session.running
+    if running:
+        news, row = running[0].progress, layout.row(align=True)
+        waiting = f" ({len(running) - 1} more after it)" if len(running) > 1 else ""
         if news is None:
-            row.label(text="Starting", icon="TIME")
+            row.label(text=f"Starting{waiting}", icon="TIME")
         else:
             left = "" if news.seconds_left is None else f", {news.seconds_left:.0f} s left"
-            row.progress(factor=news.step / max(news.total, 1), text=f"{news.stage.capitalize()}{left}")
+            row.progress(factor=news.step / max(news.total, 1), text=f"{news.stage.capitalize()}{left}{waiting}")
         row.operator("retake.cancel", text="", icon="CANCEL")
     elif session.sentence:
         _draw_sentence(layout, context, session.sentence, "NONE")

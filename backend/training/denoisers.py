@@ -33,7 +33,7 @@ _LARGEST_WEIGHT = 12.0  # of a diffusion step
 _TOLD = 0.6  # share of what the encoder missed that the denoisers are told in training
 _BLUR = 0.3  # of the phone densities, in about their standard deviation
 _SHRINKING = 0.25  # by how much the rule is made smaller at most, as a regression does
-_CONTACT_SHRINKING = 0.5  # the same where lips or teeth have to touch: half heard, they are to touch all the same
+_CONTACT_SHRINKING = 0.8  # the same where lips or teeth have to touch: half heard, they are to touch all the same
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,7 @@ def face_stage(recipe: Recipe) -> StyledDenoiser:
     prepared = prepare(recipe)
     network = StyledDenoiser(FaceDenoiser(), len(STYLE_NAMES))
     judge = FaceJudge(prepared.judged, LipRig.of_head(), prepared.normalisation(_FACE_CHANNELS))
-    training = DenoiserTraining(_FACE_CHANNELS, crop=96, batch=24, contact_weight=4.0, pause_weight=1.5)
+    training = DenoiserTraining(_FACE_CHANNELS, crop=96, batch=24, contact_weight=8.0, pause_weight=1.5)
     keyframes = KeyframeSampler(CHANNEL_NAMES[_FACE_CHANNELS], together=False)
     return train_denoiser(network, prepared.data, training, keyframes, recipe.run / "face", recipe.face, judge)
 

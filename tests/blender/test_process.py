@@ -66,12 +66,36 @@ def test_a_result_that_cannot_be_written_is_a_sentence_and_leaves_the_pump_whole
     assert session.sentence == session.job.failure.sentence
 
 
-def test_one_generation_at_a_time(stage: Stage) -> None:
+def test_generations_of_two_heads_queue(stage: Stage, speech: Path) -> None:
+    bpy.ops.retake.new_takes(count=1, seed=5, wait=False)
+    bpy.ops.retake.add_head()
+    bpy.ops.retake.import_audio(filepath=str(speech), frame=1)
+    other = Stage(bpy.context.object)
+    bpy.ops.retake.new_takes(count=1, seed=5, wait=False)
+    assert len(session.running) == 2
+    pump()
+    assert not session.running
+    tables = [one.table("jawOpen") for one in (stage, other)]
+    assert len(tables[0]) > 40
+    assert (tables[0] == tables[1]).all()
+
+
+def test_a_take_is_not_updated_twice_at_a_time(stage: Stage) -> None:
+    bpy.ops.retake.new_takes(count=1)
+    bpy.ops.retake.update_take(wait=False)
+    with pytest.raises(RuntimeError, match="being updated already"):
+        bpy.ops.retake.update_take(wait=False)
+    pump()
+    assert session.job.failure is None
+
+
+def test_cancel_stops_what_waits_too(stage: Stage) -> None:
     slow(stage)
-    with pytest.raises(RuntimeError, match="A generation is under way"):
-        bpy.ops.retake.new_takes(count=1)
+    bpy.ops.retake.new_takes(count=1, wait=False)
     bpy.ops.retake.cancel()
     pump()
+    assert [job.failure.code for job in session.jobs] == ["cancelled"] * len(session.jobs)
+    assert stage.curve("jawOpen") is None
 
 
 def test_cancel_leaves_the_scene_as_it_was(stage: Stage) -> None:
@@ -128,7 +152,7 @@ def test_a_head_that_went_away_is_one_sentence(stage: Stage) -> None:
         for event in session.client.poll():
             sessions._take(job, event)
         time.sleep(0.005)
-    assert "no longer in the scene" in error_of(bpy.ops.retake.receive)
+    assert "no longer in the scene" in error_of(bpy.ops.retake.receive, request=job.request)
 
 
 def test_a_missing_interpreter_is_one_sentence(stage: Stage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
