@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bpy
 
-from .operators import asking, generate, keeping, session, setup, takes
+from .operators import asking, backend, generate, keeping, session, setup, takes
 from .scene import history, state
 from .ui import panel, preferences
 from .ui import takes as takes_section
@@ -15,6 +15,7 @@ CLASSES = (
     *preferences.CLASSES,
     *setup.CLASSES,
     *asking.CLASSES,
+    *backend.CLASSES,
     *generate.CLASSES,
     *takes.CLASSES,
     *keeping.CLASSES,
@@ -37,6 +38,7 @@ def register() -> None:
 
 def unregister() -> None:
     """End the backend and take everything away."""
+    backend.stop_watching()
     session.close()
     bpy.app.handlers.redo_pre.remove(session.stop_slices)
     bpy.app.handlers.undo_pre.remove(session.stop_slices)

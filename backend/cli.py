@@ -35,6 +35,7 @@ _UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # typer gives th
 ModelOption = Annotated[
     Path | None, typer.Option("--model", metavar="FILE", help="Checkpoint to use instead of the one that ships.")
 ]
+DeviceOption = Annotated[str, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where the networks compute.")]
 
 
 @app.command()
@@ -65,6 +66,7 @@ def generate(
     style: Annotated[str, typer.Option(metavar="NAME", help="Speaking style; `describe` lists them.")] = "neutral",
     scheduler: Annotated[str, typer.Option(metavar="dpmpp_2m|ddim|ddpm", help="Sampler.")] = DEFAULT_SAMPLER,
     model: ModelOption = None,
+    device: DeviceOption = "auto",
 ) -> None:
     """Perform recordings and write the channels of every take to .npz.
 
@@ -85,7 +87,7 @@ def generate(
         scheduler=scheduler,
         style=style,
     )
-    generate_files(Generation(audio, out, keys, options, model))
+    generate_files(Generation(audio, out, keys, options, model, device))
 
 
 @app.command()
@@ -95,21 +97,30 @@ def describe(model: ModelOption = None) -> None:
 
 
 @app.command()
-def serve(model: ModelOption = None) -> None:
+def check(model: ModelOption = None, device: DeviceOption = "auto") -> None:
+    """Perform ten seconds of silence, to see that all that is needed is there: prints the device and speed as JSON."""
+    session = open_session(model, device)
+    session.warm_up()
+    seconds = session.speed()
+    typer.echo(json.dumps({**session.describe(), "seconds_per_second": round(seconds, 4)}))
+
+
+@app.command()
+def serve(model: ModelOption = None, device: DeviceOption = "auto") -> None:
     """Talk to the add-on over stdin and stdout until they close (what Blender starts)."""
     from .pipes import claim_pipes
 
     pipes = claim_pipes()
-    from .server import Server
+    from .server import DEFAULT_CHECKPOINT, Server
 
-    Server(*pipes, *([model] if model else [])).run()
+    Server(*pipes, model or DEFAULT_CHECKPOINT, device).run()
 
 
-def open_session(model: Path | None) -> Session:
+def open_session(model: Path | None, device: str = "auto") -> Session:
     """Load a model, the default one for None."""
     from .session import Session
 
-    return Session(model) if model else Session()
+    return Session(model, device) if model else Session(device=device)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from .audio.features import count_frames
 from .errors import OptionsError
 from .keys_file import check_inside, read_keys
+from .models import DEFAULT_CHECKPOINT
 from .monitor import Monitor
 from .pipelines.bending import bend_through
 from .pipelines.given import GivenValues
@@ -31,6 +32,7 @@ class Generation:
     keys: Path | None
     options: PerformanceOptions  # the range is each recording's own
     model: Path | None  # None: the default checkpoint
+    device: str = "auto"
 
     def inputs(self) -> list[Path]:
         """All files that are read."""
@@ -48,7 +50,7 @@ def generate_files(generation: Generation) -> None:
     given = read_keys(generation.keys) if generation.keys else GivenValues.none()
     folder = generation.out if len(generation.audio) > 1 else None
     with ResultFiles(targets, folder, generation.inputs()) as files:
-        session = Session(generation.model) if generation.model else Session()
+        session = Session(generation.model or DEFAULT_CHECKPOINT, generation.device)
         session.models.style(generation.options.style)
         for path in generation.audio:
             check_inside(given, session.hear(path).seconds, path.name)

@@ -13,6 +13,7 @@
     + ShapeError             arrays whose shapes disagree
   · CheckpointError          a model file that is missing, damaged or of another format
   · PackageError             an interpreter without a package that the backend needs
+  · InstallError             the backend's packages could not be installed
   · CancelledError           the animator stopped the request
   · OutputError              a result that could not be written
   · BackendLostError         the other process ended, hangs or does not answer
@@ -110,6 +111,12 @@ class PackageError(RetakeError):
     """The interpreter lacks a package that the backend needs."""
 
     code = "package"
+
+
+class InstallError(RetakeError):
+    """The backend's packages could not be installed, or what was installed does not run."""
+
+    code = "install"
 
 
 class CancelledError(RetakeError):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .session import Session
 
 CAPABILITIES = ("describe", "register_rig", "generate", "cancel", "shutdown")
-_DEFAULT_CHECKPOINT = Path(__file__).parent / "assets" / "default.safetensors"
+DEFAULT_CHECKPOINT = Path(__file__).parent / "assets" / "default.safetensors"
 _HEADER_LIMIT = 1 << 20
 
 _Answer = tuple[dict[str, Any], Arrays]
@@ -36,10 +36,13 @@ _Answer = tuple[dict[str, Any], Arrays]
 class Server:
     """One conversation with one add-on."""
 
-    def __init__(self, stdin: BinaryIO, stdout: BinaryIO, checkpoint: Path = _DEFAULT_CHECKPOINT) -> None:
+    def __init__(
+        self, stdin: BinaryIO, stdout: BinaryIO, checkpoint: Path = DEFAULT_CHECKPOINT, device: str = "auto"
+    ) -> None:
         self._stdin = stdin
         self._stdout = stdout
         self._checkpoint = checkpoint
+        self._device = device
         self._session: Session | None = None
         self._requests: queue.Queue[tuple[dict[str, Any], Arrays]] = queue.Queue()
         self._pending: set[int] = set()
@@ -56,7 +59,7 @@ class Server:
         """Serve until the other side closes the pipe or asks to shut down: the process ends with it."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in Blender's terminal is Blender's affair
         name = peek_model_name(self._checkpoint)
-        self._send(hello("backend", CAPABILITIES, device="cpu", model=name))
+        self._send(hello("backend", CAPABILITIES, device=self._device, model=name))
         threading.Thread(target=self._read, name="reader", daemon=True).start()
         self._prepare()
         while True:
@@ -169,7 +172,7 @@ class Server:
         if self._session is None:
             from .session import Session
 
-            self._session = Session(self._checkpoint)
+            self._session = Session(self._checkpoint, self._device)
         return self._session
 
     def _prepare(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import torch
 
 from .audio.features import AudioFeatures, FeatureCache
 from .audio.log_mel import SAMPLE_RATE, normalised_log_mel
+from .devices import available_devices, choose_device
 from .models import DEFAULT_CHECKPOINT, Models, load_checkpoint
 from .monitor import Monitor
 from .pipelines.given import GivenValues
@@ -21,21 +23,28 @@ from .pipelines.performance import Performance, PerformanceOptions, PerformanceP
 from .protocol import CHANNEL_NAMES, MODEL_FPS
 from .rigs import RigCache
 
-DEVICES = ("cpu",)  # the default model is made for it; bit-for-bit repeatability is promised there
+_SPEED_SECONDS = 10.0  # performed to measure the speed
 
 
 class Session:
     """A loaded model and its caches; the server, the command line and the evaluation all generate through it."""
 
-    def __init__(self, checkpoint: Path = DEFAULT_CHECKPOINT) -> None:
+    def __init__(self, checkpoint: Path = DEFAULT_CHECKPOINT, device: str = "auto") -> None:
         """Load a model.
+
+        Args:
+            checkpoint: Its file.
+            device: Where its denoisers compute, see `choose_device`.
 
         Raises:
             CheckpointError: The file is missing, damaged or not a Retake model.
+            OptionsError: There is no such device here.
         """
-        torch.use_deterministic_algorithms(True)
+        self.device = choose_device(device)
         self.checkpoint = checkpoint
         self.models: Models = load_checkpoint(checkpoint)
+        for network in (self.models.face, self.models.head):
+            network.to(self.device)
         self.rigs = RigCache()
         self.features = FeatureCache(self.models.encoder)
         self._perform = PerformancePipeline(self.models)
@@ -81,8 +90,17 @@ class Session:
     def warm_up(self) -> None:
         """Do once what makes a process's first request slow: lazy imports, the networks' first call."""
         normalised_log_mel(np.zeros(SAMPLE_RATE, np.float32))
-        silence = AudioFeatures(1.0, torch.zeros(1, self.models.encoder.config.feature_dim))
-        options = PerformanceOptions(num_inference_steps=1, style=self.models.style_names[0])
+        self._perform_silence(1.0, 1)
+
+    def speed(self) -> float:
+        """Seconds that a second of one take takes, its audio features left out."""
+        started = time.perf_counter()
+        self._perform_silence(_SPEED_SECONDS, None)
+        return (time.perf_counter() - started) / (_SPEED_SECONDS + 2.0)  # a second before and one after
+
+    def _perform_silence(self, seconds: float, steps: int | None) -> None:
+        silence = AudioFeatures(seconds, torch.zeros(1, self.models.encoder.config.feature_dim))
+        options = PerformanceOptions(num_inference_steps=steps, style=self.models.style_names[0])
         self._perform(silence, GivenValues.none(), options, Monitor())
 
     def describe(self) -> dict[str, Any]:
@@ -96,7 +114,9 @@ class Session:
                 for parameter in network.parameters()
             ),
             "styles": list(self.models.style_names),
-            "devices": list(DEVICES),
+            "device": self.device.type,
+            "devices": list(available_devices()),
+            "torch": torch.__version__,
             "threads": self._perform.workers.count,
             "fps": MODEL_FPS,
             "channel_names": list(CHANNEL_NAMES),

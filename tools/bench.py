@@ -27,8 +27,8 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ..addon.core.interpreters import InterpreterError
 from .environments import BACKEND, ROOT, EnvironmentMakeError, demo_blender, ensure
-from .interpreters import InterpreterError
 
 _PARTS = {"clips": "bench_backend", "backend": "bench_backend", "scene": "bench_scene"}
 LEAST_RUNS = 5

@@ -15,8 +15,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..addon.core.interpreters import InterpreterError
 from .environments import BACKEND, ROOT, EnvironmentMakeError, ensure
-from .interpreters import InterpreterError
 
 _NO_SOURCES = {".venv", ".git", "out", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"}
 

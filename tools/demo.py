@@ -17,8 +17,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..addon.core.interpreters import InterpreterError
 from .environments import BACKEND, ROOT, Environment, EnvironmentMakeError, demo_blender, ensure
-from .interpreters import InterpreterError
 
 SAMPLE = ROOT / "backend" / "assets" / "sample.flac"
 _HALVES = {"scene": "demo_scene", "report": "demo_report"}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -19,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .interpreters import InterpreterError, Version, dotted, find_interpreter, variable_name
+from ..addon.core.interpreters import InterpreterError, Version, dotted, find_interpreter, variable_name
 
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / "tools" / "requirements"
@@ -29,7 +30,8 @@ _ERROR_TAIL_LINES = 40
 
 # PyPI's torch for Linux drags gigabytes of CUDA behind it; PyTorch's own index has it without (about 200 MB), and pip
 # prefers that one because its local version, +cpu, sorts higher. Used where it answers, and PyPI alone elsewhere.
-_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+_INDEXES = json.loads((ROOT / "backend" / "requirements" / "torch.json").read_text(encoding="utf-8"))["indexes"]
+_CPU_INDEX = str(_INDEXES["cpu"])
 _CPU_INDEX_SECONDS = 5
 
 

@@ -11,8 +11,8 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 
+from ..addon.core.interpreters import InterpreterError
 from .environments import BACKEND, ROOT, Environment, EnvironmentMakeError, ensure
-from .interpreters import InterpreterError
 
 
 def run_part(module: str, options: argparse.Namespace) -> int:

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..addon.core.interpreters import InterpreterError
 from .environments import BACKEND, BLENDERS, ROOT, Environment, EnvironmentMakeError, MissingPythonError, ensure
-from .interpreters import InterpreterError
 
 _NO_TESTS_COLLECTED = 5  # pytest's exit code
 _BLENDER_TESTS = ROOT / "tests" / "blender"

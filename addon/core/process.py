@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from ...backend.errors import BackendLostError, InputError, RetakeError
 from ...backend.protocol import read_message, write_message
+from .backend_home import data_folder, python_of, why_unusable
 
 LOG_LINES = 200
 _GRACE = 1.0  # s to end by itself before it is killed
@@ -50,12 +51,16 @@ class Ended:
     error: RetakeError
 
 
-def find_python(preference: str, root: Path) -> Path:
-    """Interpreter of the backend: RETAKE_BACKEND_PYTHON, else the preference, else `.venv/backend` beside `root`.
+def find_python(preference: str, root: Path, folder: Path | None = None) -> Path:
+    """Interpreter of the backend.
+
+    RETAKE_BACKEND_PYTHON, else the preference, else `.venv/backend` beside `root` (a checkout), else the environment
+    that the preferences' Install made.
 
     Args:
-        preference: What the preferences say; empty if nothing.
+        preference: Interpreter that the preferences name; empty if none.
         root: The extension's root.
+        folder: The user data folder; None for the one that is proposed.
 
     Raises:
         InputError: None of them is there; the sentence says where was looked and what to do.
@@ -69,12 +74,13 @@ def find_python(preference: str, root: Path) -> Path:
         if path:
             return Path(path)
     beside = root / ".venv" / "backend" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    if not beside.is_file():
-        raise InputError(
-            f"No Python for the backend was found: none is set, and there is none at '{beside}'.",
-            "Choose one in the add-on's preferences.",
-        )
-    return beside
+    if beside.is_file():
+        return beside
+    place = folder or data_folder()
+    reason = why_unusable(place, root)
+    if reason:
+        raise InputError(reason, "" if "Repair" in reason else "Press Install in Retake's preferences.")
+    return python_of(place)
 
 
 def child_environment(root: Path) -> dict[str, str]:
@@ -116,7 +122,7 @@ class BackendProcess:
             )
         except OSError as error:
             reason = f"The backend's Python '{command[0]}' cannot be started: {error.strerror or error}."
-            self.incoming.put(Ended(BackendLostError(reason, "Choose another one in the add-on's preferences.")))
+            self.incoming.put(Ended(BackendLostError(reason, "Press Repair in Retake's preferences.")))
             return
         self._log_reader = self._thread(self._read_log, "retake log")
         self._thread(self._read, "retake reader")

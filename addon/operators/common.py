@@ -10,10 +10,11 @@ import bpy
 
 from ...backend.errors import RetakeError
 from .. import compat
+from ..core.installer import InstallState
 from ..core.library import Library
 from ..scene import state
 from ..scene.shot import Shot, find_head, open_shot
-from .session import session
+from .session import backend_python, session
 
 Context = bpy.types.Context
 Outcome = set[str]
@@ -95,6 +96,17 @@ def why_no_generation(context: Context) -> str:
     record = record_in(context)
     if record is None or not record.audio_path:
         return "Import a recording first"
+    return why_no_backend()
+
+
+def why_no_backend() -> str:
+    """Why the backend cannot be started; empty where it can."""
+    if session.installer is not None and session.installer.state is InstallState.RUNNING:
+        return "The backend is being installed: wait a minute"
+    try:
+        backend_python()
+    except RetakeError as error:
+        return str(error)
     return ""
 
 

@@ -32,7 +32,7 @@ from .common import (
 )
 from .orders import Order
 from .reading import Options, RangeChoice
-from .session import Job, abandon, begin, cancel, close, ensure_client, failure_error, poll, session, wait
+from .session import Job, abandon, begin, cancel, failure_error, poll, session, wait
 
 T = TypeVar("T")
 TICK = 0.02  # s between two ticks of the timer
@@ -337,25 +337,6 @@ class RETAKE_OT_cancel(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class RETAKE_OT_start_backend(bpy.types.Operator):
-    """Start the backend process now, or again after it was lost"""
-
-    bl_idname = "retake.start_backend"
-    bl_label = "Start Backend"
-
-    restart: bpy.props.BoolProperty(name="Restart", options={"SKIP_SAVE"})
-
-    def execute(self, context: Context) -> Outcome:
-        """Start it."""
-
-        def work() -> None:
-            if self.restart:
-                close()
-            ensure_client()
-
-        return reporting(self, work)
-
-
 def shown_and_stale(context: Context) -> tuple[int, list[int]]:
     """Number of the take shown last, 0 for the original, and the takes whose keys had changed by then."""
     record = record_in(context)
@@ -375,5 +356,4 @@ CLASSES = (
     RETAKE_OT_update_take,
     RETAKE_OT_receive,
     RETAKE_OT_cancel,
-    RETAKE_OT_start_backend,
 )

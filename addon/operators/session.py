@@ -16,7 +16,9 @@ import bpy
 from bpy.app.handlers import persistent
 
 from ...backend.errors import CancelledError, InputError, RetakeError, error_class
+from ..core.backend_home import data_folder
 from ..core.client import BackendClient, ClientState, Failed, Progress, Result, find_python
+from ..core.installer import Installer, Trial
 from ..core.steps import Slices
 from .orders import Order
 
@@ -64,6 +66,9 @@ class Session:
         slices: What is being read or written a slice at a time, by whoever does so.
         longest_slice: Seconds of the longest one that ended, for the benchmark.
         sentence: What was said last, for the panel.
+        runs_on: Interpreter and device that the client was made with.
+        installer: The installation of the backend that is under way, or the last one; None before the first.
+        trial: What the last test of the backend said; None before the first.
     """
 
     client: BackendClient | None = None
@@ -71,6 +76,9 @@ class Session:
     slices: list[Slices[Any]] = field(default_factory=list)
     longest_slice: float = 0.0
     sentence: str = ""
+    runs_on: tuple[Path, str] | None = None
+    installer: Installer | None = None
+    trial: Trial | None = None
 
     @property
     def running(self) -> list[Job]:
@@ -86,11 +94,34 @@ class Session:
 session = Session()
 
 
-def preferred_python() -> str:
-    """Interpreter that the preferences name; empty where there is none or the extension runs from a checkout."""
+def preferences() -> Any | None:
+    """Retake's preferences; None where it runs from a checkout."""
     package = __package__.rpartition(".addon")[0]
     addon = bpy.context.preferences.addons.get(package)
-    return str(addon.preferences.python) if addon is not None and addon.preferences is not None else ""
+    return None if addon is None else addon.preferences
+
+
+def home() -> Path:
+    """The user data folder in which the backend is, or would be, installed."""
+    chosen = preferences()
+    named = str(chosen.folder).strip() if chosen is not None else ""
+    return Path(bpy.path.abspath(named)) if named else data_folder()
+
+
+def chosen_device() -> str:
+    """Device that the preferences name."""
+    chosen = preferences()
+    return "auto" if chosen is None else str(chosen.device).lower()
+
+
+def backend_python() -> Path:
+    """Interpreter of the backend.
+
+    Raises:
+        InputError: There is none; the sentence says what to do.
+    """
+    chosen = preferences()
+    return find_python(str(chosen.python) if chosen is not None else "", ROOT, home())
 
 
 def ensure_client() -> BackendClient:
@@ -99,12 +130,13 @@ def ensure_client() -> BackendClient:
     Raises:
         InputError: There is no interpreter to start it with.
     """
-    python = find_python(preferred_python(), ROOT)
-    if session.client is not None and session.client.python != python:
+    wanted = backend_python(), chosen_device()
+    if session.client is not None and session.runs_on != wanted and not session.running:
         session.client.shutdown()
         session.client = None
     if session.client is None:
-        session.client = BackendClient(python, ROOT)
+        session.client = BackendClient(wanted[0], ROOT, ("-m", "backend", "serve", "--device", wanted[1]))
+        session.runs_on = wanted
     if not session.running:
         session.client.poll()  # notices a process that died while nothing was asked of it
     if session.client.state is ClientState.LOST:

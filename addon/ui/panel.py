@@ -10,7 +10,9 @@ import textwrap
 
 import bpy
 
-from ..operators.common import why_no_generation, why_no_head, why_no_shape_keys, why_no_takes
+from ..core.client import BackendClient, ClientState
+from ..operators.backend import is_installing
+from ..operators.common import why_no_backend, why_no_generation, why_no_head, why_no_shape_keys, why_no_takes
 from ..operators.generate import PART_ITEMS, RANGE_ITEMS
 from ..operators.session import session
 
@@ -44,6 +46,7 @@ class RETAKE_PT_main(bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         """Draw the way through, top to bottom."""
         layout = self.layout
+        _draw_backend(layout, context)
         layout.operator("retake.add_head", icon="USER")
         layout.operator("retake.import_audio", icon="SOUND")
         layout.separator()
@@ -55,9 +58,43 @@ def _draw_state(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """What goes on and what is missing; below all buttons, which must not move under the pointer when it changes."""
     reasons = (why(context) for why in (why_no_head, why_no_shape_keys, why_no_generation, why_no_takes))
     reason = next(filter(None, reasons), "")
-    if reason and not session.running:
+    if reason and reason != why_no_backend() and not session.running:  # which is said above
         _draw_sentence(layout, context, reason, "INFO")
     _draw_progress(layout, context)
+
+
+def _draw_backend(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """Whether takes can be made: the backend's state, and what to do about it."""
+    installer, client = session.installer, session.client
+    if installer is not None and is_installing():
+        row = layout.row(align=True)
+        row.progress(factor=installer.factor, text=f"Installing: {installer.stage}")
+        row.operator("retake.cancel_install", text="", icon="CANCEL")
+        return
+    reason = why_no_backend()
+    if reason:
+        box = layout.box()
+        _draw_sentence(box, context, reason, "INFO")
+        box.operator("retake.open_preferences", icon="PREFERENCES")
+        return
+    row = layout.row(align=True)
+    if client is None or client.state is ClientState.STOPPED:
+        row.label(text="Backend: starts when needed", icon="CHECKMARK")
+    elif client.state is ClientState.STARTING:
+        row.label(text="Backend: starting", icon="TIME")
+    elif client.state is ClientState.LOST:
+        row.label(text="Backend: ended, see the log", icon="ERROR")
+    else:
+        state = "busy" if session.running else "ready"
+        row.label(text=f"{client.info.get('model', '')}: {state} ({_device(client)})", icon="CHECKMARK")
+    row.operator("retake.show_log", text="", icon="TEXT")
+    row.operator("retake.start_backend", text="", icon="FILE_REFRESH").restart = True
+
+
+def _device(client: BackendClient) -> str:
+    """What the backend was told to compute on."""
+    device = str(client.info.get("device", ""))
+    return device.capitalize() if device == "auto" else device.upper()
 
 
 def _draw_generating(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

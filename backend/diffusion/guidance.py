@@ -44,6 +44,8 @@ class GuidedDenoiser:
         return unconditional + self.guidance_scale * (conditional - unconditional)
 
     def _predict(self, sample: Tensor, timestep: Tensor, audio_features: Tensor) -> Tensor:
-        timesteps = timestep.expand(len(sample))
-        predicted: Tensor = self.network(sample, timesteps, audio_features, self.style, self.keyframe_mask)
-        return predicted
+        """What the network says, wherever it computes; what comes and goes is on the CPU."""
+        device = next(self.network.parameters()).device
+        told = (sample, timestep.expand(len(sample)), audio_features, self.style, self.keyframe_mask)
+        predicted: Tensor = self.network(*(each.to(device) for each in told))
+        return predicted.to(sample.device)

@@ -338,8 +338,9 @@ def test_the_child_gets_a_clean_environment(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_interpreter_is_searched_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RETAKE_BACKEND_PYTHON", raising=False)
-    with pytest.raises(InputError, match="No Python for the backend"):
-        find_python("", tmp_path)
+    home = tmp_path / "home"
+    with pytest.raises(InputError, match=r"not installed\. Press Install"):
+        find_python("", tmp_path, home)
     beside = tmp_path / ".venv" / "backend" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     beside.parent.mkdir(parents=True)
     beside.touch()

@@ -63,7 +63,7 @@ def test_hello_comes_before_torch_is_imported(start_backend: Start, tmp_path: Pa
     backend = start_backend(search_first=tmp_path)
     message = backend.greet()
     assert (message["version"], message["side"]) == (PROTOCOL_VERSION, "backend")
-    assert (message["model"], message["device"]) == ("random", "cpu")
+    assert (message["model"], message["device"]) == ("random", "auto")
     assert "generate" in message["capabilities"]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from retake.tools.interpreters import find_interpreter
+from retake.addon.core.interpreters import find_interpreter
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted(path for path in (ROOT / "scripts").glob("*.py") if path.name != "_start.py")

@@ -2,8 +2,9 @@
 """Finds Pythons on this computer that really start and can make environments. Standard library only.
 
 Searched in this order: the environment variable RETAKE_PYTHON_3_11 (or _3_13), the running interpreter, `python3.11`,
-`python3` and `python` on PATH, Windows' `py` launcher, pyenv's versions, uv's versions. A candidate counts only if it
-runs: pyenv's shims exist for versions that are switched off, and some distributions ship Python without `ensurepip`.
+`python3` and `python` on PATH, the usual folders (a program started from the desktop often has a short PATH), Windows'
+`py` launcher, pyenv's versions, uv's versions. A candidate counts only if it runs: pyenv's shims exist for versions
+that are switched off, and some distributions ship Python without `ensurepip`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ Version = tuple[int, int]
 
 _PROBE = "import ensurepip, sys, venv; print(*sys.version_info[:2]); print(sys._base_executable or sys.executable)"
 _PROBE_SECONDS = 30
+_USUAL = ("/usr/local/bin", "/opt/homebrew/bin", "/usr/bin", "/opt/local/bin")
 
 
 class InterpreterError(Exception):
@@ -91,6 +93,7 @@ def _candidates(version: Version, environ: Mapping[str, str]) -> Iterator[Path]:
     if sys.version_info[:2] == version:
         yield Path(sys.executable)
     yield from _on_path(version, environ)
+    yield from _in_usual_folders(version, environ)
     yield from _from_launcher(version, environ)
     yield from _from_pyenv(version, environ)
     yield from _from_uv(version, environ)
@@ -101,6 +104,17 @@ def _on_path(version: Version, environ: Mapping[str, str]) -> Iterator[Path]:
         for name in (f"python{dotted(version)}", f"python{version[0]}", "python"):
             if folder and (found := shutil.which(name, path=folder)):
                 yield Path(found)
+
+
+def _in_usual_folders(version: Version, environ: Mapping[str, str]) -> Iterator[Path]:
+    """Where installers put Pythons: Homebrew's, python.org's, Windows'."""
+    joined = f"{version[0]}{version[1]}"
+    programs = [environ.get("LOCALAPPDATA", ""), environ.get("PROGRAMFILES", "")]
+    paths = [Path(folder) / f"python{dotted(version)}" for folder in _USUAL]
+    paths.append(Path("/Library/Frameworks/Python.framework/Versions", dotted(version), "bin", "python3"))
+    paths += [Path(folder, "Programs", "Python", f"Python{joined}", "python.exe") for folder in programs[:1] if folder]
+    paths += [Path(folder, f"Python{joined}", "python.exe") for folder in programs[1:] if folder]
+    yield from (path for path in paths if path.is_file())
 
 
 def _from_launcher(version: Version, environ: Mapping[str, str]) -> Iterator[Path]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from retake.tools import interpreters
+from retake.addon.core import interpreters
 
 HERE = (sys.version_info[0], sys.version_info[1])
 BASE = Path(getattr(sys, "_base_executable", sys.executable))
@@ -36,6 +36,7 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Environment variables in which nothing is found, not even the running interpreter."""
     monkeypatch.setattr(sys, "executable", str(tmp_path / "gone"))
     monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
+    monkeypatch.setattr(interpreters, "_USUAL", (str(tmp_path / "usual"),))
     return {"PATH": str(tmp_path / "bin")}
 
 
@@ -56,6 +57,12 @@ def test_a_shim_that_does_not_start_is_passed_over(nowhere: dict[str, str], tmp_
     stand_in(tmp_path / "bin" / f"python{dotted}", "echo 'pyenv: command not found' >&2; exit 127")
     assert interpreters.find_interpreter(HERE, nowhere) is None
     working(tmp_path / "bin" / "python3")
+    assert interpreters.find_interpreter(HERE, nowhere) is not None
+
+
+@posix
+def test_the_usual_folders_are_searched_where_path_is_short(nowhere: dict[str, str], tmp_path: Path) -> None:
+    working(tmp_path / "usual" / f"python{interpreters.dotted(HERE)}")
     assert interpreters.find_interpreter(HERE, nowhere) is not None
 
 
