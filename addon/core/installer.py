@@ -197,6 +197,7 @@ class Installer:
         self._begin("Trying it", 1.0)
         self.report = try_backend(python_of(plan.folder, INCOMING), plan.root, plan.device, self._call)
         self._check_cancel()
+        self.factor = 1.0
         self._replace(Stamp(self._python_version(), str(self.report["torch"]), build.device, lock_digest(plan.root)))
         return installed_sentence(self.report)
 
@@ -279,12 +280,12 @@ class Installer:
             start_new_session=os.name != "nt",
             creationflags=_NO_WINDOW,
         )
-        assert self._child.stdout is not None
-        for line in self._child.stdout:
-            self._hear(line.rstrip())
-            said.append(line)
-        code = self._child.wait()
-        self._child = None
+        with self._child as child:
+            assert child.stdout is not None
+            for line in child.stdout:
+                self._hear(line.rstrip())
+                said.append(line)
+        code, self._child = child.returncode, None
         self._check_cancel()
         if code != 0:
             text = "".join(said)

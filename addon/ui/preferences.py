@@ -63,9 +63,12 @@ class RETAKE_AP_preferences(bpy.types.AddonPreferences):
         column.prop(self, "device")
         column.prop(self, "folder")
         if not self.folder:
-            column.label(text=f"Empty: {data_folder()}")
+            column.label(text=f"Installs into {data_folder()}")
         arrow = "DISCLOSURE_TRI_DOWN" if self.show_more else "DISCLOSURE_TRI_RIGHT"
-        column.prop(self, "show_more", icon=arrow, emboss=False)
+        row = column.row()
+        row.use_property_split = False
+        row.alignment = "LEFT"
+        row.prop(self, "show_more", icon=arrow, emboss=False)
         if self.show_more:
             for name in ("base_python", "wheels", "python"):
                 column.prop(self, name)
@@ -78,7 +81,7 @@ def _draw_state(layout: bpy.types.UILayout) -> None:
     try:
         python = backend_python()
     except RetakeError as error:
-        draw_lines(layout, str(error), "INFO")
+        draw_lines(layout, why_unusable(home(), ROOT) or str(error), "INFO")
         return
     stamp = read_stamp(home())
     if stamp is not None and python.is_relative_to(home()):
