@@ -226,7 +226,7 @@ class RETAKE_OT_show_log(bpy.types.Operator):
     def invoke(self, context: Context, event: bpy.types.Event) -> Outcome:
         """Copy it and show its end."""
         context.window_manager.clipboard = "\n".join(log_lines())
-        return context.window_manager.invoke_popup(self, width=800)
+        return context.window_manager.invoke_props_dialog(self, width=800)
 
     def execute(self, context: Context) -> Outcome:
         """Without a window: print it."""
