@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m backend`: the command line; without arguments, on pipes, the server that the add-on talks to.
+"""`python -m backend`: the command line; without arguments but `--device`, on pipes, the server that the add-on
+talks to.
 
 `python -m backend serve` is the server too. Either claims the pipes before anything heavy is imported, so that a
 library's print cannot break the protocol.
@@ -14,13 +15,14 @@ def main() -> int:
     """Run the server or a command and return the exit code."""
     arguments = sys.argv[1:]
     is_piped = sys.stdin is not None and not sys.stdin.isatty()
-    if not arguments and is_piped:
+    is_device = len(arguments) == 2 and arguments[0] == "--device"
+    if is_piped and (not arguments or is_device):
         from .pipes import claim_pipes
 
         pipes = claim_pipes()
-        from .server import Server
+        from .server import DEFAULT_CHECKPOINT, Server
 
-        return Server(*pipes).run()
+        return Server(*pipes, DEFAULT_CHECKPOINT, arguments[1] if is_device else "auto").run()
     from .cli import run
 
     return run(arguments)

@@ -10,6 +10,7 @@ them (the one for Linux and Python 3.11 compared with the file itself).
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -46,6 +47,10 @@ def main(arguments: Sequence[str]) -> int:
     Returns:
         Exit code.
     """
+    parser = argparse.ArgumentParser(
+        prog="lock.py", description="Writes the lists that the extension installs its backend from.", allow_abbrev=False
+    )
+    parser.parse_args(arguments)
     if not runs_in(LOCK):
         return rerun(LOCK, ROOT / "scripts" / "lock.py", arguments)
     wanted = (REQUIREMENTS / "backend.txt").read_text(encoding="utf-8")

@@ -135,7 +135,7 @@ def ensure_client() -> BackendClient:
         session.client.shutdown()
         session.client = None
     if session.client is None:
-        session.client = BackendClient(wanted[0], ROOT, ("-m", "backend", "serve", "--device", wanted[1]))
+        session.client = BackendClient(wanted[0], ROOT, ("-m", "backend", "--device", wanted[1]))
         session.runs_on = wanted
     if not session.running:
         session.client.poll()  # notices a process that died while nothing was asked of it

@@ -62,7 +62,7 @@ class RETAKE_AP_preferences(bpy.types.AddonPreferences):
         column.use_property_split = True
         column.prop(self, "device")
         column.prop(self, "folder")
-        if not self.folder:
+        if not self.folder and not (home() / ENVIRONMENT).exists():
             column.label(text=f"Installs into {data_folder()}")
         arrow = "DISCLOSURE_TRI_DOWN" if self.show_more else "DISCLOSURE_TRI_RIGHT"
         row = column.row()
@@ -105,7 +105,7 @@ def _draw_buttons(layout: bpy.types.UILayout) -> None:
     preferences = bpy.context.preferences.addons[RETAKE_AP_preferences.bl_idname].preferences
     verb = "Repair" if is_there else "Install"
     icon = "FILE_REFRESH" if is_there else "IMPORT"
-    row.operator("retake.install_backend", text=verb + ("" if preferences.wheels else loads), icon=icon)
+    row.operator("retake.install_backend", text=verb + ("" if is_there or preferences.wheels else loads), icon=icon)
     if is_there:
         row.operator("retake.remove_backend", icon="TRASH")
     row.operator("retake.test_backend", icon="PLAY")

@@ -12,6 +12,7 @@ import time
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,7 +69,13 @@ def root(tmp_path: Path, wheels: Path) -> Path:
     digests = {path.name.partition("-")[0]: hashlib.sha256(path.read_bytes()).hexdigest() for path in wheels.iterdir()}
     (lists / "packages.txt").write_text(f"helper==1.0 --hash=sha256:{digests['helper']}\n", encoding="utf-8")
     (lists / "cuda.txt").write_text("", encoding="utf-8")
-    build = {"system": platform.system(), "machine": platform.machine(), "device": "cpu", "index": None, "local": ""}
+    build: dict[str, Any] = {
+        "system": platform.system(),
+        "machine": platform.machine(),
+        "device": "cpu",
+        "index": None,
+        "local": "",
+    }
     build |= {"megabytes": 1, "sha256": {HERE: digests["torch"]}}
     table = {"version": "1.0", "indexes": {}, "builds": [build]}
     (lists / "torch.json").write_text(json.dumps(table), encoding="utf-8")

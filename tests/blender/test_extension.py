@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -13,6 +15,7 @@ import bpy
 import pytest
 
 from retake.addon.operators.session import ROOT
+from retake.tools import package as package_tool
 
 EXTENSION_TOOL = Path(bpy.utils.system_resource("SCRIPTS")) / "addons_core" / "bl_pkg" / "cli" / "blender_ext.py"
 needs_tool = pytest.mark.skipif(not EXTENSION_TOOL.exists(), reason="this bpy has no blender_ext.py")
@@ -29,9 +32,7 @@ def tool(*arguments: str) -> str:
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The extension's zip."""
-    path = tmp_path_factory.mktemp("build") / "retake.zip"
-    tool("build", "--source-dir", str(ROOT), "--output-filepath", str(path))
-    return path
+    return package_tool.build(Path(sys.executable), tmp_path_factory.mktemp("build"))
 
 
 @needs_tool
@@ -48,6 +49,21 @@ def test_the_zip_validates_and_holds_what_it_must(package: Path) -> None:
     assert "backend/assets/head.npz" in names
     unwanted = ("tests/", "tools/", "scripts/", "docs/", "out/", ".", "pyproject.toml")
     assert not [name for name in names if name.startswith(unwanted) or "__pycache__" in name]
+
+
+@needs_tool
+def test_the_repository_lists_the_zip_with_its_hash(package: Path) -> None:
+    listed = json.loads((package.parent / "index.json").read_text(encoding="utf-8"))["data"]
+    assert [entry["id"] for entry in listed] == ["retake"]
+    assert listed[0]["archive_url"] == f"./{package.name}"
+    assert listed[0]["archive_hash"] == f"sha256:{hashlib.sha256(package.read_bytes()).hexdigest()}"
+
+
+def test_what_must_not_be_released_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "retake-1.zip", "w") as file:
+        file.writestr("tests/test_x.py", "")
+    with pytest.raises(package_tool.PackageBuildError, match=r"holds tests/test_x\.py"):
+        package_tool.check(tmp_path / "retake-1.zip")
 
 
 INSTALLED = """
