@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import bpy
 
-from .operators import asking, backend, generate, keeping, session, setup, takes
+from .operators import asking, backend, comp, generate, keeping, session, setup, takes
 from .scene import history, state
-from .ui import panel, preferences
+from .ui import keymap, panel, preferences
 from .ui import takes as takes_section
 
 CLASSES = (
@@ -18,6 +18,7 @@ CLASSES = (
     *backend.CLASSES,
     *generate.CLASSES,
     *takes.CLASSES,
+    *comp.CLASSES,
     *keeping.CLASSES,
     *panel.CLASSES,
     *takes_section.CLASSES,
@@ -29,7 +30,9 @@ def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     bpy.types.Scene.retake = bpy.props.PointerProperty(type=state.RETAKE_PG_scene)
+    bpy.types.WindowManager.retake_takes = bpy.props.PointerProperty(type=takes_section.RETAKE_PG_takes)
     bpy.types.WindowManager.retake = bpy.props.PointerProperty(type=panel.RETAKE_PG_wanted)
+    keymap.add_keys()
     bpy.app.handlers.load_pre.append(history.close_histories)
     bpy.app.handlers.load_pre.append(session.abandon_at_load)
     bpy.app.handlers.undo_pre.append(session.stop_slices)
@@ -38,6 +41,7 @@ def register() -> None:
 
 def unregister() -> None:
     """End the backend and take everything away."""
+    keymap.remove_keys()
     backend.stop_watching()
     session.close()
     bpy.app.handlers.redo_pre.remove(session.stop_slices)
@@ -45,6 +49,7 @@ def unregister() -> None:
     bpy.app.handlers.load_pre.remove(session.abandon_at_load)
     bpy.app.handlers.load_pre.remove(history.close_histories)
     del bpy.types.WindowManager.retake
+    del bpy.types.WindowManager.retake_takes
     del bpy.types.Scene.retake
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

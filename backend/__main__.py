@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m backend`: the command line; without arguments but `--device`, on pipes, the server that the add-on
-talks to.
+"""`python -m backend`: the command line; on pipes, without arguments but `--device`, the server of the add-on.
 
 `python -m backend serve` is the server too. Either claims the pipes before anything heavy is imported, so that a
 library's print cannot break the protocol.

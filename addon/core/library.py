@@ -174,6 +174,14 @@ class Library:
             raise InputError("A take needs a name.", "Type at least one letter.")
         self.takes[take] = replace(self.take(take), name=name.strip())
 
+    def annotate(self, take: int, note: str) -> None:
+        """Write a note beside a take."""
+        self.takes[take] = replace(self.take(take), note=note.strip())
+
+    def playing(self, take: int) -> list[CompEntry]:
+        """Where a take plays: its entries of the comp, in the order of assignment."""
+        return [entry for entry in self.comp if entry.take == take]
+
     def pin(self, take: int, pinned: bool = True) -> None:
         """Protect a take from deletion and from Update Take, or release it."""
         self.takes[take] = replace(self.take(take), pinned=pinned)

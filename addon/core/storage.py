@@ -129,6 +129,7 @@ def _take_header(take: Take, arrays: _Arrays) -> dict[str, Any]:
         "settings": asdict(take.settings),
         "given": [arrays.add(take.given.times), arrays.add(take.given.channels), arrays.add(take.given.values)],
         "pinned": take.pinned,
+        "note": take.note,
     }
 
 
@@ -157,6 +158,7 @@ def _read_take(item: Mapping[str, Any], arrays: Sequence[NDArray[Any]], chunk: b
         settings=Settings(**item["settings"]),
         given=GivenSet(*(arrays[number] for number in item["given"])),
         pinned=bool(item["pinned"]),
+        note=str(item.get("note", "")),
     )
     _TAKE_CHUNKS[take] = bytes(chunk)
     return take

@@ -131,6 +131,7 @@ class Take:
         settings: How it was made.
         given: Keys it was made with.
         pinned: Survives clearing and is never overwritten.
+        note: What the animator wrote beside it.
     """
 
     id: int
@@ -144,6 +145,7 @@ class Take:
     settings: Settings
     given: GivenSet
     pinned: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...backend.errors import InputError
 from ...backend.protocol import PARTS
 from ..core.channels import channels_of
 from ..core.client import Result
@@ -13,6 +14,7 @@ from ..core.library import Library
 from ..core.render import ChannelPlan, render
 from ..core.steps import Steps, aside, finish
 from ..core.storage import ledger_to_bytes, library_to_bytes
+from ..core.takes import ORIGINAL
 from ..core.timing import Span
 from ..scene import history, rig, state
 from ..scene.shot import Recording, Shot, has_moved, locked_frames, recording_for_takes, recording_of
@@ -40,7 +42,7 @@ def receive(shot: Shot, order: Order, result: Result) -> Steps[list[str]]:
         notes = reading.books.notes
         shown = _store(shot, library, order, result, notes.shown)
         library.show(shown, order.parts, order.span)
-        notes.shown = shown
+        notes.show(shown)
         yield False
         notes.stale = _stale(library, reading, recording)
         yield False
@@ -69,14 +71,14 @@ def _store(shot: Shot, library: Library, order: Order, result: Result, shown: in
     return library.add_result(result.message, result.arrays, order.parts, order.span, order.given, settings)[0]
 
 
-def read_take(shot: Shot, take: int, options: Options) -> Steps[Reading]:
-    """The scene as showing a take finds it.
+def read_take(shot: Shot, take: int, options: Options, span: Span | None = None) -> Steps[Reading]:
+    """The scene as showing a take, in a span of seconds or in its whole range, finds it.
 
     Raises:
         InputError: There is no such take.
     """
     recording = recording_for_takes(shot)
-    span = state.load_library(shot.record).take(take).span
+    span = span or state.load_library(shot.record).take(take).span
     return (yield from read(shot, options, recording.clock.frame_span(span), recording))
 
 
@@ -86,26 +88,40 @@ def read_whole(shot: Shot, options: Options) -> Steps[Reading]:
     return (yield from read(shot, options, recording.clock.frame_span(whole_range(recording)), recording))
 
 
-def show_take(shot: Shot, take: int, options: Options) -> Steps[list[str]]:
-    """Let a take play in its parts and range, bent through the present keys if it was made with others.
+def show_take(
+    shot: Shot, take: int, options: Options, parts: Sequence[str] | None = None, span: Span | None = None
+) -> Steps[list[str]]:
+    """Let a take play, bent through the present keys if it was made with others.
+
+    Args:
+        shot: The shot.
+        take: Its id.
+        options: The animator's choices about changed keys.
+        parts: Parts that play it; all it has if None.
+        span: Seconds in which it plays; its whole range if None.
 
     Returns:
         Sentences for the animator.
 
     Raises:
-        InputError: There is no such take, or it is not said what becomes of changed keys.
+        InputError: There is no such take, it does not cover parts and span, or it is not said what becomes of changed
+            keys.
     """
     recording = recording_for_takes(shot)
     with state.changing(shot.record) as library:
-        reading = yield from read_take(shot, take, options)
-        parts = library.take(take).parts
+        whole = (tuple(parts or ()), span) if take == ORIGINAL else (library.take(take).parts, library.take(take).span)
+        parts, span = tuple(parts or whole[0]), span or whole[1]
+        if span is None:
+            raise InputError("The original needs a range to be shown in.")
+        reading = yield from read_take(shot, take, options, span)
         if options.corrected is None:
             refuse_unanswered(asked_about(shot, reading, parts))
-        library.show(take)
+        library.show(take, parts, span)
         notes = reading.books.notes
-        notes.shown = take
+        if take != ORIGINAL and (parts, span) == whole:
+            notes.show(take)
         notes.stale = _stale(library, reading, recording)
-        yield from _write(shot, reading, recording, parts, recording.clock.frame_span(library.take(take).span), options)
+        yield from _write(shot, reading, recording, parts, recording.clock.frame_span(span), options)
     found = finding_notices(reading.keys.findings)
     return [*found, *left_standing(reading.keys, bool(notes.locked))]
 
@@ -125,7 +141,7 @@ def show_original(shot: Shot, options: Options) -> Steps[list[str]]:
         if options.corrected is None:
             refuse_unanswered(found)
         library.comp.clear()
-        reading.books.notes.shown = 0
+        reading.books.notes.show(0)
         reading.books.notes.stale = _stale(library, reading, recording_for_takes(shot))
         reading.standing.adopt_originals(shot, library, ())
         yield from clear_plans(reading.snapshot, reading.keys, reading.books)

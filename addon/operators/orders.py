@@ -71,7 +71,7 @@ def new_takes(shot: Shot, options: Options, count: int, seed: int | None) -> Ste
     recording = recording_of(shot)
     parts = _parts(shot, options)
     library = state.load_library(shot.record)
-    span, reading = yield from _range(shot, options, recording, None)
+    span, reading = yield from find_range(shot, options, recording, None)
     first = seed if seed is not None else 1 + max((take.seed for take in library.takes.values()), default=-1)
     context = [entry.span for entry in library.comp if entry.part in parts]
     seeds = tuple(range(first, first + count))
@@ -98,7 +98,7 @@ def update_takes(shot: Shot, options: Options, takes: Sequence[int]) -> Steps[Or
     parts = tuple(part for part in chosen[0].parts if options.parts is None or part in options.parts)
     if not parts:
         raise InputError(f"{chosen[0].name} has none of the chosen parts.", f"It has {', '.join(chosen[0].parts)}.")
-    span, reading = yield from _range(shot, options, recording, chosen[0].span)
+    span, reading = yield from find_range(shot, options, recording, chosen[0].span)
     context = [entry.span for entry in library.comp if entry.part in parts and entry.take not in takes]
     seeds = tuple(take.seed for take in chosen)
     return _order(shot, options, recording, reading, tuple(takes), seeds, parts, span, context)
@@ -145,11 +145,11 @@ def _parts(shot: Shot, options: Options) -> tuple[str, ...]:
     return parts
 
 
-def _range(shot: Shot, options: Options, recording: Recording, take: Span | None) -> Steps[tuple[Span, Reading]]:
+def find_range(shot: Shot, options: Options, recording: Recording, take: Span | None) -> Steps[tuple[Span, Reading]]:
     """The range in seconds, and the scene read for it."""
     whole = whole_range(recording)
     reading = yield from read(shot, options, recording.clock.frame_span(whole), recording)
-    span = _choose_range(shot, options.range_choice, recording, reading.given, take, whole)
+    span = choose_range(shot, options.range_choice, recording, reading.given, take, whole)
     if span == whole:
         return span, reading
     if recording.clock.frame_span(span).length < 1.0:
@@ -157,7 +157,7 @@ def _range(shot: Shot, options: Options, recording: Recording, take: Span | None
     return span, (yield from read(shot, options, recording.clock.frame_span(span), recording))
 
 
-def _choose_range(
+def choose_range(
     shot: Shot, choice: RangeChoice, recording: Recording, given: Given, take: Span | None, whole: Span
 ) -> Span:
     """The range that a choice means."""

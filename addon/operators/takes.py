@@ -138,23 +138,32 @@ class RETAKE_OT_pin_take(TakeOperator, bpy.types.Operator):
 
 
 class RETAKE_OT_rename_take(TakeOperator, bpy.types.Operator):
-    """Give the take another name"""
+    """Give the take another name, and write a note beside it"""
 
     bl_idname = "retake.rename_take"
-    bl_label = "Rename Take"
+    bl_label = "Name and Note"
     bl_options = {"REGISTER", "UNDO"}
 
-    name: bpy.props.StringProperty(name="Name")
+    name: bpy.props.StringProperty(name="Name", description="Empty leaves it")
+    note: bpy.props.StringProperty(name="Note", options={"SKIP_SAVE"}, description="Anything worth remembering")
 
     def invoke(self, context: Context, event: bpy.types.Event) -> Outcome:
-        """Ask for the name."""
+        """Ask for both, as they are now."""
+        library = library_in(context)
+        if library is not None and self.take in library.takes:
+            self.name, self.note = library.takes[self.take].name, library.takes[self.take].note
         return context.window_manager.invoke_props_dialog(self)
 
     def execute(self, context: Context) -> Outcome:
         """Rename it."""
-        return reporting(
-            self, lambda: change_library(current_shot(context), lambda library: library.rename(self.take, self.name))
-        )
+
+        def change(library: Library) -> None:
+            if self.name or not self.properties.is_property_set("note"):
+                library.rename(self.take, self.name)
+            if self.properties.is_property_set("note"):
+                library.annotate(self.take, self.note)
+
+        return reporting(self, lambda: change_library(current_shot(context), change))
 
 
 class RETAKE_OT_delete_take(TakeOperator, bpy.types.Operator):

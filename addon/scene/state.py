@@ -51,6 +51,7 @@ class Notes:
         clock: (fps, start_frame) of the last write; None before it.
         made_actions: Roles ("key", "rig") whose action Retake made, with the name it gave.
         shown: Id of the take shown last, 0 for the original.
+        previous: Id of the take shown before it, to compare the two.
         stale: Ids of takes whose keys had changed when last looked at.
         locked: (start, end) of spans that the animator locked, s of audio time.
         extrapolations: Roles whose action extrapolation was changed so that the NLA plays beside our keys, with what
@@ -62,10 +63,16 @@ class Notes:
     clock: tuple[float, float] | None = None
     made_actions: dict[str, str] = dataclasses.field(default_factory=dict)
     shown: int = 0
+    previous: int = 0
     stale: list[int] = dataclasses.field(default_factory=list)
     locked: list[tuple[float, float]] = dataclasses.field(default_factory=list)
     extrapolations: dict[str, str] = dataclasses.field(default_factory=dict)
     turns: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    def show(self, take: int) -> None:
+        """Note which take is shown now, and which one was before."""
+        if take != self.shown:
+            self.previous, self.shown = self.shown, take
 
 
 _decoded: dict[RecordKey, tuple[bytes, Library]] = {}

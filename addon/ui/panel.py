@@ -10,15 +10,35 @@ import textwrap
 
 import bpy
 
+from ..core import model_file
 from ..core.client import BackendClient, ClientState
 from ..operators.backend import is_installing
 from ..operators.common import why_no_backend, why_no_generation, why_no_head, why_no_shape_keys, why_no_takes
 from ..operators.generate import PART_ITEMS, RANGE_ITEMS
-from ..operators.session import session
+from ..operators.session import ROOT, session
+
+CHECKPOINT = ROOT / "backend" / "assets" / "default.safetensors"
+STYLE_ITEMS = tuple(
+    (name, name.capitalize(), f"Speak in the style '{name}'") for name in model_file.style_names(CHECKPOINT)
+)
+DIVERSE = 0.5  # guidance at the slider's diverse end; its inverse at the other, 1 in the middle
 
 
 class RETAKE_PG_wanted(bpy.types.PropertyGroup):
     """What New Takes will make, as set in the panel."""
+
+    style: bpy.props.EnumProperty(items=STYLE_ITEMS, name="Style", description="How the line is spoken")
+    diversity: bpy.props.FloatProperty(
+        name="Diversity",
+        subtype="FACTOR",
+        default=0.5,
+        min=0.0,
+        max=1.0,
+        description="Low: takes keep close to the recording and to each other. High: lips differ more between takes, "
+        "and follow the recording less. The middle is as trained",
+    )
+    lock_seed: bpy.props.BoolProperty(name="Lock Seed", description="Begin with this seed instead of a new one")
+    seed: bpy.props.IntProperty(name="Seed", min=0, description="Seed of the first take; the others follow it")
 
     count: bpy.props.IntProperty(name="Takes", default=3, min=1, max=16, description="How many takes to make")
     range_mode: bpy.props.EnumProperty(items=RANGE_ITEMS, name="Range", description="What stretch to generate")
@@ -109,7 +129,17 @@ def _draw_generating(layout: bpy.types.UILayout, context: bpy.types.Context) -> 
     if settings.choose_parts:
         column.grid_flow(columns=2, align=True).prop(settings, "parts")
         new.parts = settings.parts
-    new.count, new.range_mode = settings.count, settings.range_mode
+    new.count, new.range_mode, new.style = settings.count, settings.range_mode, settings.style
+    new.guidance = DIVERSE ** (2.0 * settings.diversity - 1.0)
+    column.prop(settings, "style", text="")
+    column.prop(settings, "diversity", slider=True)
+    row = column.row(align=True)
+    row.prop(settings, "lock_seed", text="", icon="LOCKED" if settings.lock_seed else "UNLOCKED")
+    seed = row.row(align=True)
+    seed.enabled = settings.lock_seed
+    seed.prop(settings, "seed")
+    if settings.lock_seed:
+        new.seed = settings.seed
     layout.operator("retake.update_take", icon="FILE_REFRESH")
 
 
