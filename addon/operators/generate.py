@@ -145,6 +145,7 @@ class Generating:
         session.sentence = " ".join(sentences) or session.sentence
         for sentence in sentences:
             self.report({"INFO"}, sentence)
+        compat.redraw()
         return {"FINISHED"}
 
     def _read(self, context: Context, reading: Slices[Order]) -> Outcome:
