@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import bpy
 
-from .operators import asking, backend, comp, generate, keeping, session, setup, takes
+from .operators import asking, backend, comp, generate, keeping, pose, session, setup, takes
 from .scene import history, state
 from .ui import keymap, panel, preferences
+from .ui import pose as pose_section
 from .ui import takes as takes_section
 
 CLASSES = (
@@ -19,8 +20,10 @@ CLASSES = (
     *generate.CLASSES,
     *takes.CLASSES,
     *comp.CLASSES,
+    *pose.CLASSES,
     *keeping.CLASSES,
     *panel.CLASSES,
+    *pose_section.CLASSES,
     *takes_section.CLASSES,
 )
 
@@ -30,6 +33,7 @@ def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     bpy.types.Scene.retake = bpy.props.PointerProperty(type=state.RETAKE_PG_scene)
+    bpy.types.Scene.retake_pose = bpy.props.PointerProperty(type=pose_section.RETAKE_PG_pose)
     bpy.types.WindowManager.retake_takes = bpy.props.PointerProperty(type=takes_section.RETAKE_PG_takes)
     bpy.types.WindowManager.retake = bpy.props.PointerProperty(type=panel.RETAKE_PG_wanted)
     keymap.add_keys()
@@ -50,6 +54,7 @@ def unregister() -> None:
     bpy.app.handlers.load_pre.remove(history.close_histories)
     del bpy.types.WindowManager.retake
     del bpy.types.WindowManager.retake_takes
+    del bpy.types.Scene.retake_pose
     del bpy.types.Scene.retake
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keys as an animator would set them, on many curves at once: given keys at a frame, holds, what is selected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from itertools import pairwise
+from typing import Any
+
+from .shot import Shot
+from .targets import Target, bone_is_constrained, obstacles
+
+NEAR = 0.01  # frames within which a key is at a frame
+OURS, KEYFRAME, MOVING_HOLD = "GENERATED", "KEYFRAME", "MOVING_HOLD"
+
+
+def targets_of(shot: Shot, channels: Collection[str]) -> list[Target]:
+    """Animated numbers that carry some channels."""
+    wanted = set(channels)
+    return [target for target in shot.targets if wanted & set(target.channels)]
+
+
+def why_not(shot: Shot, target: Target) -> str:
+    """Why a target may not be keyed; empty where it may."""
+    found = obstacles(target)
+    reasons = {
+        "driven": found.driven,
+        "constrained": found.constrained
+        or (shot.neck is not None and target.owner == shot.armature and bone_is_constrained(shot.neck)),
+        "muted": found.muted,
+        "locked": found.locked,
+    }
+    return next((reason for reason, holds in reasons.items() if holds), "")
+
+
+def point_at(shot: Shot, target: Target, frame: float) -> Any | None:
+    """The key of a target at a scene frame, None where there is none."""
+    fcurve = target.fcurve
+    own = frame - shot.shifts[target.curve_id]
+    points = fcurve.keyframe_points if fcurve is not None else ()
+    return next((point for point in points if abs(point.co[0] - own) < NEAR), None)
+
+
+def plays(shot: Shot, target: Target, frame: float) -> float:
+    """Value that a target's curve plays at a scene frame; that of rest where there is none."""
+    fcurve = target.fcurve
+    if fcurve is None or not len(fcurve.keyframe_points):
+        if target.owner == shot.head.data.shape_keys or shot.neck is None:
+            return 0.0
+        return float(shot.neck.bl_rna.properties[target.data_path.rpartition(".")[2]].default_array[target.index])
+    return float(fcurve.evaluate(frame - shot.shifts[target.curve_id]))
+
+
+def key_targets(
+    shot: Shot, targets: Collection[Target], frame: float, values: Mapping[str, float] | None = None
+) -> list[str]:
+    """Give targets a key of the animator's at a scene frame.
+
+    Args:
+        shot: The shot.
+        targets: Which.
+        frame: Scene frame.
+        values: Curve id -> value; the property's own where it is not named.
+
+    Returns:
+        Curve ids that were left alone, each with the reason.
+    """
+    left = []
+    for target in targets:
+        reason = why_not(shot, target)
+        if reason:
+            left.append(f"{target.curve_id} ({reason})")
+            continue
+        before = target.static
+        if values is not None and target.curve_id in values:
+            target.set_static(values[target.curve_id])
+        index = -1 if target.owner == shot.head.data.shape_keys else target.index
+        target.owner.keyframe_insert(target.data_path, index=index, frame=frame, group=target.group)
+        point = point_at(shot, target, frame)
+        if point is not None:
+            point.type = KEYFRAME
+        if values is not None and abs(frame - shot.scene.frame_current_final) > NEAR:
+            target.set_static(before)
+    return left
+
+
+def each_selected(shot: Shot, change: Callable[[Target, list[Any]], int]) -> int:
+    """Change the selected keys, curve by curve.
+
+    Args:
+        shot: The shot.
+        change: Called with a target and its selected keys, in time; tells how many it changed.
+
+    Returns:
+        How many keys were changed in all.
+    """
+    count = 0
+    for target in shot.targets:
+        fcurve = target.fcurve
+        if fcurve is None or why_not(shot, target):
+            continue
+        chosen = [point for point in fcurve.keyframe_points if point.select_control_point]
+        if chosen:
+            count += change(target, chosen)
+            fcurve.update()
+    return count
+
+
+def pin(target: Target, chosen: list[Any]) -> int:
+    """Make generated keys the animator's, as they are."""
+    ours = [point for point in chosen if point.type == OURS]
+    for point in ours:
+        point.type = KEYFRAME
+    return len(ours)
+
+
+def unpin(target: Target, chosen: list[Any]) -> int:
+    """Remove keys of the animator, so that a take fills their place."""
+    fcurve = target.fcurve
+    frames = [point.co[0] for point in chosen if point.type != OURS]
+    for frame in frames:
+        found = next(point for point in fcurve.keyframe_points if abs(point.co[0] - frame) < NEAR)
+        fcurve.keyframe_points.remove(found)
+    return len(frames)
+
+
+def hold(target: Target, chosen: list[Any]) -> int:
+    """Hold the value of each first of two neighbours up to the second one; keys between them go."""
+    fcurve = target.fcurve
+    pairs = [(first.co[0], second.co[0]) for first, second in pairwise(chosen)]
+    for start, end in pairs:
+        between = [point.co[0] for point in fcurve.keyframe_points if start + NEAR < point.co[0] < end - NEAR]
+        for frame in between:
+            found = next(point for point in fcurve.keyframe_points if abs(point.co[0] - frame) < NEAR)
+            fcurve.keyframe_points.remove(found)
+        first, second = (
+            next(point for point in fcurve.keyframe_points if abs(point.co[0] - frame) < NEAR) for frame in (start, end)
+        )
+        second.co[1] = first.co[1]
+        for point in (first, second):
+            point.type = MOVING_HOLD
+            point.handle_left_type = point.handle_right_type = "AUTO_CLAMPED"
+    return 2 * len(pairs)
+
+
+def select_generated(shot: Shot) -> int:
+    """Select the generated keys, and no other of the head's; how many there are."""
+    count = 0
+    for target in shot.targets:
+        for point in target.fcurve.keyframe_points if target.fcurve is not None else ():
+            is_ours = point.type == OURS
+            point.select_control_point = point.select_left_handle = point.select_right_handle = is_ours
+            count += is_ours
+    return count

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The section of the pose: the controls in groups, left and right linked, and what keys them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import bpy
+
+from ..core.poses import GROUPS, LINKED, MOUTH_SHAPES, Control, controls_of
+from ..operators.common import why_no_head, why_no_shape_keys
+from ..operators.generate import PART_ITEMS
+from ..scene.shot import armature_of, find_head
+from ..scene.targets import NECK_BONE
+
+_GAZE = {"lookSide": ("eyeLookOut", "eyeLookIn"), "lookUp": ("eyeLookUp", "eyeLookDown")}
+
+
+def _blocks() -> Any:
+    """Shape keys of the head that is meant; empty where there is none."""
+    head = find_head(bpy.context)
+    key = head.data.shape_keys if head is not None else None
+    return {} if key is None else key.key_blocks
+
+
+def _get_linked(control: Control) -> Callable[[Any], float]:
+    def get(settings: Any) -> float:
+        values = [_blocks()[name].value for name in control.channels if name in _blocks()]
+        return max(values, default=0.0)
+
+    return get
+
+
+def _set_linked(control: Control) -> Callable[[Any, float], None]:
+    def set_(settings: Any, value: float) -> None:
+        for name in control.channels:
+            if name in _blocks():
+                _blocks()[name].value = value
+
+    return set_
+
+
+def _gaze_names(axis: str, value: float) -> dict[str, float]:
+    """Values of the four channels of one direction: to the head's left (positive), or up."""
+    plus, minus = _GAZE[axis]
+    if axis == "lookSide":
+        return {
+            f"{plus}Left": max(value, 0.0),
+            f"{minus}Right": max(value, 0.0),
+            f"{minus}Left": max(-value, 0.0),
+            f"{plus}Right": max(-value, 0.0),
+        }
+    return {
+        **{f"{plus}{side}": max(value, 0.0) for side in ("Left", "Right")},
+        **{f"{minus}{side}": max(-value, 0.0) for side in ("Left", "Right")},
+    }
+
+
+def _get_gaze(axis: str) -> Callable[[Any], float]:
+    plus, minus = _GAZE[axis]
+
+    def get(settings: Any) -> float:
+        blocks = _blocks()
+        return sum(
+            sign * blocks[name].value for name, sign in ((f"{plus}Left", 1.0), (f"{minus}Left", -1.0)) if name in blocks
+        )
+
+    return get
+
+
+def _set_gaze(axis: str) -> Callable[[Any, float], None]:
+    def set_(settings: Any, value: float) -> None:
+        for name, weight in _gaze_names(axis, value).items():
+            if name in _blocks():
+                _blocks()[name].value = weight
+
+    return set_
+
+
+class RETAKE_PG_pose(bpy.types.PropertyGroup):
+    """Sliders that move left and right together, and how the section is shown. On the scene, so that undo has them."""
+
+    linked: bpy.props.BoolProperty(name="Link Left and Right", default=True, description="Move both sides together")
+    search: bpy.props.StringProperty(name="Search", options={"TEXTEDIT_UPDATE"}, description="Show controls by name")
+    strength: bpy.props.FloatProperty(name="Strength", default=1.0, min=0.0, max=2.0, subtype="FACTOR")
+    parts: bpy.props.EnumProperty(
+        items=PART_ITEMS, options={"ENUM_FLAG"}, name="Parts", default={item[0] for item in PART_ITEMS}
+    )
+
+
+def _property_name(name: str) -> str:
+    return f"c_{name}"
+
+
+for _control in LINKED:
+    RETAKE_PG_pose.__annotations__[_property_name(_control.name)] = bpy.props.FloatProperty(
+        name=_control.label,
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+        get=_get_linked(_control),
+        set=_set_linked(_control),
+        options={"SKIP_SAVE"},
+    )
+for _axis, _label in (("lookSide", "Look Left"), ("lookUp", "Look Up")):
+    RETAKE_PG_pose.__annotations__[_property_name(_axis)] = bpy.props.FloatProperty(
+        name=_label,
+        min=-1.0,
+        max=1.0,
+        subtype="FACTOR",
+        get=_get_gaze(_axis),
+        set=_set_gaze(_axis),
+        options={"SKIP_SAVE"},
+    )
+
+
+class PoseSection:
+    """Below the main panel of the 3D View."""
+
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Retake"
+
+    layout: bpy.types.UILayout
+
+
+class RETAKE_PT_pose(PoseSection, bpy.types.Panel):
+    """Key Pose, Keep This Pose, mouth shapes."""
+
+    bl_idname = "RETAKE_PT_pose"
+    bl_parent_id = "RETAKE_PT_main"
+    bl_label = "Pose"
+    bl_order = 10
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """Buttons above; the groups are panels of their own below."""
+        layout, settings = self.layout, context.scene.retake_pose
+        reason = why_no_head(context) or why_no_shape_keys(context)
+        if reason:
+            layout.label(text=reason, icon="INFO")
+            return
+        column = layout.column(align=True)
+        column.operator("retake.key_pose", icon="KEY_HLT").group = "CHANGED"
+        row = column.row(align=True)
+        row.operator("retake.keep_pose", icon="PINNED").parts = settings.parts
+        row.prop_menu_enum(settings, "parts", text="", icon="DOWNARROW_HLT")
+        column = layout.column(align=True)
+        grid = column.grid_flow(columns=5, align=True, even_columns=True)
+        for name in MOUTH_SHAPES:
+            button = grid.operator("retake.mouth_shape", text=name)
+            button.shape, button.strength = name, settings.strength
+        column.prop(settings, "strength", slider=True)
+        layout.operator("retake.add_blink", icon="HIDE_ON")
+        row = layout.row(align=True)
+        row.prop(settings, "search", text="", icon="VIEWZOOM")
+        row.prop(settings, "linked", text="", icon="LINKED" if settings.linked else "UNLINKED", toggle=True)
+        if settings.search:
+            channels = [name for group, names in GROUPS.items() if group != "head" for name in names]
+            found = [one for one in controls_of(channels, settings.linked) if _is_found(one, settings.search)]
+            if not found:
+                layout.label(text=f"No control is called '{settings.search}'", icon="INFO")
+            _draw_controls(layout, context, found)
+
+
+def _is_found(control: Control, search: str) -> bool:
+    """Whether all words that were typed are in a control's name."""
+    return all(word in f"{control.label} {control.name}".lower() for word in search.lower().split())
+
+
+def _draw_controls(layout: bpy.types.UILayout, context: bpy.types.Context, controls: list[Control]) -> None:
+    """Sliders with their key dots."""
+    settings, blocks = context.scene.retake_pose, _blocks()
+    column = layout.column(align=True)
+    column.use_property_decorate = False
+    for control in controls:
+        present = [name for name in control.channels if name in blocks]
+        row = column.row(align=True)
+        if len(control.channels) == 2:
+            row.prop(settings, _property_name(control.name), slider=True)
+        elif present:
+            row.prop(blocks[present[0]], "value", text=control.label, slider=True)
+        for name in present:
+            row.prop_decorator(blocks[name], "value")
+
+
+def _draw_head(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """The neck bone's rotation, in its own mode."""
+    head = find_head(context)
+    armature = armature_of(head) if head is not None else None
+    bone = armature.pose.bones.get(NECK_BONE) if armature is not None else None
+    if bone is None:
+        layout.label(text="This head has no bone 'neck'", icon="INFO")
+        return
+    path = {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}.get(bone.rotation_mode)
+    column = layout.column(align=True)
+    column.use_property_decorate = True
+    column.prop(bone, path or "rotation_euler", text="")
+
+
+def _draw_group(group: str) -> Callable[[Any, bpy.types.Context], None]:
+    def draw(self: Any, context: bpy.types.Context) -> None:
+        """The group's sliders, and a button that keys all of them."""
+        layout, settings = self.layout, context.scene.retake_pose
+        if why_no_head(context) or why_no_shape_keys(context):
+            return
+        if group == "head":
+            _draw_head(layout, context)
+        elif group == "gaze" and settings.linked:
+            column = layout.column(align=True)
+            for axis in _GAZE:
+                column.prop(settings, _property_name(axis), slider=True)
+        else:
+            _draw_controls(layout, context, controls_of(GROUPS[group], settings.linked))
+        layout.operator("retake.key_pose", text=f"Key {group.title()}", icon="KEY_HLT").group = group.upper()
+
+    return draw
+
+
+def _group_panel(order: int, group: str) -> type[bpy.types.Panel]:
+    """The panel of one group, closed at first."""
+    name = f"RETAKE_PT_pose_{group.replace(' ', '_')}"
+    members = {
+        "__doc__": f"The controls of the group '{group}'",
+        "bl_idname": name,
+        "bl_label": group.capitalize(),
+        "bl_parent_id": "RETAKE_PT_pose",
+        "bl_options": {"DEFAULT_CLOSED"},
+        "bl_order": order,
+        "draw": _draw_group(group),
+    }
+    return type(name, (PoseSection, bpy.types.Panel), members)
+
+
+GROUP_PANELS = tuple(_group_panel(order, group) for order, group in enumerate(GROUPS))
+CLASSES = (RETAKE_PG_pose, RETAKE_PT_pose, *GROUP_PANELS)
