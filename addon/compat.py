@@ -106,6 +106,14 @@ def share_action(owner: bpy.types.ID, action: bpy.types.Action) -> bool:
     return True
 
 
+def assign_action(owner: bpy.types.ID, action: bpy.types.Action) -> None:
+    """Assign an action, with the slot in it that animates a datablock of this kind."""
+    data = owner.animation_data or owner.animation_data_create()
+    data.action = action
+    if hasattr(data, "action_slot") and data.action_slot is None:
+        data.action_slot = _suitable_slot(data, owner)
+
+
 def _suitable_slot(data: Any, owner: bpy.types.ID) -> Any:
     """Slot of the assigned action that this datablock should use, made where the action has none for it."""
     suitable = list(data.action_suitable_slots)

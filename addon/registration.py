@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import bpy
 
-from .operators import asking, backend, comp, generate, keeping, pose, session, setup, takes
+from .operators import asking, backend, checkup, comp, generate, keeping, pose, session, setup, takes
 from .scene import history, state
 from .ui import keymap, panel, preferences
+from .ui import keys as keys_section
 from .ui import pose as pose_section
 from .ui import takes as takes_section
 
@@ -21,10 +22,12 @@ CLASSES = (
     *takes.CLASSES,
     *comp.CLASSES,
     *pose.CLASSES,
+    *checkup.CLASSES,
     *keeping.CLASSES,
     *panel.CLASSES,
     *pose_section.CLASSES,
     *takes_section.CLASSES,
+    *keys_section.CLASSES,
 )
 
 

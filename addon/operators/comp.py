@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+
 import bpy
 
 from ...backend.errors import InputError
@@ -164,4 +166,34 @@ def use_take(shot: Shot, take: int, options: Options) -> Steps[list[str]]:
     return [f"{name} plays in frames {frames.start:.0f} to {frames.end:.0f}, {named}.", *sentences]
 
 
-CLASSES = (RETAKE_OT_step_take, RETAKE_OT_compare_takes, RETAKE_OT_use_take)
+class RETAKE_OT_lock_range(bpy.types.Operator):
+    """Lock what plays in the chosen range: it is given, and no take changes it until it is released"""
+
+    bl_idname = "retake.lock_range"
+    bl_label = "Lock Range"
+    bl_options = {"REGISTER", "UNDO"}
+
+    range_mode: bpy.props.EnumProperty(items=RANGE_ITEMS, name="Range")
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        """There is a take."""
+        return refuse(cls, why_no_takes(context))
+
+    def execute(self, context: Context) -> Outcome:
+        """Lock it."""
+
+        def work() -> list[str]:
+            shot = current_shot(context)
+            recording = recording_for_takes(shot)
+            options = Options(range_choice=RangeChoice(self.range_mode))
+            span, _ = finish(find_range(shot, options, recording, None))
+            frames = recording.clock.frame_span(span)
+            start, end = math.ceil(frames.start - 1e-3), math.floor(frames.end + 1e-3)
+            bpy.ops.retake.lock_span(frame_start=start, frame_end=end)
+            return [f"Frames {start} to {end} are locked: no take changes them."]
+
+        return reporting(self, work)
+
+
+CLASSES = (RETAKE_OT_step_take, RETAKE_OT_lock_range, RETAKE_OT_compare_takes, RETAKE_OT_use_take)

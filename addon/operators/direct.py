@@ -50,7 +50,20 @@ def receive(shot: Shot, order: Order, result: Result) -> Steps[list[str]]:
         yield from _write(shot, reading, recording, order.parts, frames, order.options)
     found = finding_notices(reading.keys.findings)
     kept = kept_notices(asked, order.options.corrected, order.options.bakes)
-    return [*dict.fromkeys((*order.notices, *found)), *kept, *reached_limits(shot)]
+    done = _told(library, order, shown, recording)
+    return [done, *dict.fromkeys((*order.notices, *found)), *kept, *reached_limits(shot)]
+
+
+def _told(library: Library, order: Order, shown: int, recording: Recording) -> str:
+    """What was made, where, and what plays."""
+    frames = recording.clock.frame_span(order.span)
+    count = len(order.seeds)
+    where = f"frames {frames.start:.0f} to {frames.end:.0f}"
+    if order.takes:
+        updated = f"{library.takes[order.takes[0]].name} follows" if count == 1 else f"{count} takes follow"
+        return f"{updated} your keys in {where}."
+    made = "One take" if count == 1 else f"{count} takes"
+    return f"{made} made for {where}; {library.takes[shown].name} plays."
 
 
 def _stale(library: Library, reading: Reading, recording: Recording) -> list[int]:

@@ -131,7 +131,7 @@ class RETAKE_PT_pose(PoseSection, bpy.types.Panel):
     bl_idname = "RETAKE_PT_pose"
     bl_parent_id = "RETAKE_PT_main"
     bl_label = "Pose"
-    bl_order = 10
+    bl_order = 20
 
     def draw(self, context: bpy.types.Context) -> None:
         """Buttons above; the groups are panels of their own below."""
@@ -146,7 +146,7 @@ class RETAKE_PT_pose(PoseSection, bpy.types.Panel):
         row.operator("retake.keep_pose", icon="PINNED").parts = settings.parts
         row.prop_menu_enum(settings, "parts", text="", icon="DOWNARROW_HLT")
         column = layout.column(align=True)
-        grid = column.grid_flow(columns=5, align=True, even_columns=True)
+        grid = column.grid_flow(row_major=True, columns=5, align=True, even_columns=True)
         for name in MOUTH_SHAPES:
             button = grid.operator("retake.mouth_shape", text=name)
             button.shape, button.strength = name, settings.strength

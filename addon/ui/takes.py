@@ -102,7 +102,7 @@ class RETAKE_PT_takes(TakesSection, bpy.types.Panel):
 
     bl_idname = "RETAKE_PT_takes"
     bl_parent_id = "RETAKE_PT_main"
-    bl_order = 20
+    bl_order = 10
     bl_space_type = "VIEW_3D"
 
 
@@ -143,6 +143,7 @@ def draw_takes(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     for operator in ("retake.keep_take", "retake.push_to_nla", "retake.bake_take"):
         row.operator(operator)
     column.operator("retake.recover_takes")
+    column.operator("retake.nothing_moves", icon="QUESTION")
 
 
 def _draw_mix(layout: bpy.types.UILayout, settings: Any) -> None:

@@ -93,6 +93,17 @@ def test_another_take_for_some_frames_leaves_the_others(takes: Stage) -> None:
     assert back.max() < 1e-3  # between frames, where the take now ends in handles of its own
 
 
+def test_a_locked_range_plays_on_under_other_takes(takes: Stage) -> None:
+    scene = bpy.context.scene
+    before = values(takes)
+    scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end = True, 20, 34
+    bpy.ops.retake.lock_range(range_mode="PREVIEW")
+    bpy.ops.retake.show_take(take=2)
+    inside = (FRAMES >= 20) & (FRAMES <= 34)
+    assert np.abs(values(takes) - before)[inside].max() < 1e-6
+    assert np.abs(values(takes) - before)[~inside].max() > 1e-3
+
+
 def test_a_part_that_a_take_lacks_is_said(stage: Stage) -> None:
     bpy.ops.retake.new_takes(count=1, parts={"MOUTH"})
     assert "has none of the chosen parts" in error_of(bpy.ops.retake.use_take, take=1, parts={"HEAD"})
