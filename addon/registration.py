@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import bpy
 
-from .operators import asking, backend, checkup, comp, generate, keeping, pose, session, setup, takes
+from .operators import asking, backend, checkup, comp, finish, generate, keeping, pose, session, setup, takes
 from .scene import history, state
-from .ui import keymap, panel, preferences
+from .ui import finishing, keymap, panel, preferences
 from .ui import keys as keys_section
 from .ui import pose as pose_section
 from .ui import takes as takes_section
@@ -23,11 +23,13 @@ CLASSES = (
     *comp.CLASSES,
     *pose.CLASSES,
     *checkup.CLASSES,
+    *finish.CLASSES,
     *keeping.CLASSES,
     *panel.CLASSES,
     *pose_section.CLASSES,
     *takes_section.CLASSES,
     *keys_section.CLASSES,
+    *finishing.CLASSES,
 )
 
 
@@ -40,6 +42,7 @@ def register() -> None:
     bpy.types.WindowManager.retake_takes = bpy.props.PointerProperty(type=takes_section.RETAKE_PG_takes)
     bpy.types.WindowManager.retake = bpy.props.PointerProperty(type=panel.RETAKE_PG_wanted)
     keymap.add_keys()
+    finish.listen()
     bpy.app.handlers.load_pre.append(history.close_histories)
     bpy.app.handlers.load_pre.append(session.abandon_at_load)
     bpy.app.handlers.undo_pre.append(session.stop_slices)
@@ -48,6 +51,7 @@ def register() -> None:
 
 def unregister() -> None:
     """End the backend and take everything away."""
+    finish.stop_listening()
     keymap.remove_keys()
     backend.stop_watching()
     session.close()

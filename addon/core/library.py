@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ...backend.errors import InputError
 from .channels import channels_of
+from .finishing import Finishing
 from .given import Given
 from .request import RequestValues
 from .result import read_result
@@ -30,6 +31,7 @@ class Library:
         original: Curve id -> the curve before the first write.
         next_id: Id of the next take.
         deleted: Takes that can still be recovered; not saved with the file.
+        finishing: What the animator changes of all takes; the scene keeps it, not the library's bytes.
     """
 
     takes: dict[int, Take] = field(default_factory=dict)
@@ -37,6 +39,7 @@ class Library:
     original: dict[str, OriginalCurve] = field(default_factory=dict)
     next_id: int = 1
     deleted: dict[int, Take] = field(default_factory=dict)
+    finishing: Finishing = field(default_factory=Finishing)
 
     def remember_original(self, curve_id: str, curve: OriginalCurve) -> None:
         """Store a curve for Take 0; only the first time counts, so call it before every write."""

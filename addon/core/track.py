@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ...backend.protocol import MODEL_FPS, PARTS
 from .bend import BEND_SECONDS, kernel
 from .channels import CHANNEL_INDEX, LipModel
+from .finishing import Finishing
 from .given import HALF_FRAME, Given, distance_to
 from .library import Library
 from .resample import find_closures, interpolate, meet_closures
@@ -81,7 +82,13 @@ def paint(
             track.painted[at], track.original[at], track.closed[at] = False, True, False
             track.joined[at.start : at.stop + 1] = False
         else:
-            _paint_take(track, at, *read_take(library.take(entry.take), part, clock, frames, lips), blocked[at], clock)
+            _paint_take(
+                track,
+                at,
+                *read_take(library.take(entry.take), part, clock, frames, lips, library.finishing),
+                blocked[at],
+                clock,
+            )
     return track if limit is None else _cut(track, limit)
 
 
@@ -117,7 +124,12 @@ def _cut(track: Track, limit: Span) -> Track | None:
 
 
 def read_take(
-    take: Take, part: str, clock: AudioClock, frames: IntArray, lips: LipModel
+    take: Take,
+    part: str,
+    clock: AudioClock,
+    frames: IntArray,
+    lips: LipModel,
+    finishing: Finishing = Finishing(),  # noqa: B008 (it cannot change)
 ) -> tuple[FloatArray, NDArray[np.bool_]]:
     """Resample one part of a take, closures surviving.
 
@@ -130,6 +142,7 @@ def read_take(
         clock: Audio time to scene frames.
         frames: (F,) consecutive scene frames.
         lips: What closes the mouth.
+        finishing: What the animator changes of it.
 
     Returns:
         (F, C) values and (F,) which frames are closed; none are but for the mouth.
@@ -138,14 +151,16 @@ def read_take(
     values = take.values[:, columns].astype(np.float64)
     grid = _take_frames(take, clock, frames)
     asked = slice(int(frames[0] - grid[0]), int(frames[-1] - grid[0]) + 1)
-    positions = clock.seconds(grid) * MODEL_FPS - take.start_frame
+    positions = clock.seconds(grid) * MODEL_FPS - take.start_frame + finishing.shift(part, clock.fps)
     if part == "head":
-        return interpolate(values, positions[asked]), np.zeros(len(frames), bool)
+        return interpolate(finishing.apply(part, values), positions[asked]), np.zeros(len(frames), bool)
     lowest, highest = np.minimum(values.min(axis=0), 0.0), np.maximum(values.max(axis=0), 1.0)
     if part != "mouth":
+        values = finishing.apply(part, values)
         return np.clip(interpolate(values, positions[asked]), lowest, highest), np.zeros(len(frames), bool)
     moving = replace(lips, slopes=lips.slopes[[CHANNEL_INDEX[name] for name in PARTS[part]]])
     threshold = moving.threshold(values)
+    values = finishing.apply(part, values, moving.opening(values) < threshold)
     positions = meet_closures(positions, find_closures(moving.opening(values), threshold))[asked]
     read = np.clip(interpolate(values, positions), lowest, highest)
     return read, moving.opening(read) < threshold

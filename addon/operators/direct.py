@@ -164,6 +164,25 @@ def show_original(shot: Shot, options: Options) -> Steps[list[str]]:
     return [*finding_notices(found), *notices]
 
 
+def refinish(shot: Shot) -> Steps[None]:
+    """Write what plays anew, as the animator changed its finishing; changed keys are kept."""
+    recording = recording_for_takes(shot)
+    with state.changing(shot.record) as library:
+        if not library.comp:
+            return
+        options = Options()
+        frames = recording.clock.frame_span(whole_of(library))
+        reading = yield from read(shot, options, frames, recording)
+        parts = tuple(part for part in PARTS if any(entry.part == part for entry in library.comp))
+        yield from _write(shot, reading, recording, parts, frames, options)
+
+
+def whole_of(library: Library) -> Span:
+    """From the first to the last second that anything of ours plays."""
+    spans = [entry.span for entry in library.comp]
+    return Span(min(span.start for span in spans), max(span.end for span in spans))
+
+
 def _write(
     shot: Shot, reading: Reading, recording: Recording, parts: Sequence[str], frames: Span, options: Options
 ) -> Steps[None]:
@@ -184,6 +203,7 @@ def _write(
         reading = yield from read(shot, options, frames, recording)
         reading.books.library.comp[:], books = books.library.comp, reading.books
     lips = rig.lip_model(shot)
+    books.library.finishing = state.finishing_of(shot.record)
     limit = None if anew else frames
     plans: dict[str, ChannelPlan] = {}
     for part in PARTS if anew else parts:

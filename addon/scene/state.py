@@ -10,12 +10,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import bpy
 
+from ...backend.protocol import PARTS
+from ..core.finishing import Finishing
 from ..core.ledger import Ledger
 from ..core.library import Library
 from ..core.storage import ledger_from_bytes, ledger_to_bytes, library_from_bytes, library_to_bytes
@@ -34,6 +36,59 @@ class RETAKE_PG_head(bpy.types.PropertyGroup):
     library: bpy.props.StringProperty(subtype="BYTE_STRING", options={"HIDDEN"})
     ledger: bpy.props.StringProperty(subtype="BYTE_STRING", options={"HIDDEN"})
     notes: bpy.props.StringProperty(options={"HIDDEN"})
+
+
+# Set from outside the class: Blender evaluates annotations where a lambda finds none of this module's names.
+RETAKE_PG_head.__annotations__["lead"] = bpy.props.FloatProperty(
+    name="Mouth Lead",
+    description="Frames by which the mouth comes earlier than it is heard; negative: later",
+    soft_min=-3.0,
+    soft_max=3.0,
+    min=-12.0,
+    max=12.0,
+    step=10,
+    precision=1,
+    options=set(),
+    update=lambda record, context: refinish(record),
+)
+for _part in PARTS:
+    _label = _part.replace("_", " ")
+    RETAKE_PG_head.__annotations__[f"strength_{_part}"] = bpy.props.FloatProperty(
+        name="Strength",
+        description=f"How strong the motion of the {_label} is; 1 is as generated",
+        default=1.0,
+        min=0.0,
+        max=2.0,
+        subtype="FACTOR",
+        options=set(),
+        update=lambda record, context: refinish(record),
+    )
+    RETAKE_PG_head.__annotations__[f"smoothing_{_part}"] = bpy.props.FloatProperty(
+        name="Smoothing",
+        description=f"How much the motion of the {_label} is smoothed; closed lips stay closed",
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+        options=set(),
+        update=lambda record, context: refinish(record),
+    )
+
+refinishers: list[Callable[[Any], None]] = []  # who writes the takes anew; set by the operators
+
+
+def refinish(record: Any) -> None:
+    """Write the takes of a record anew, as a finishing was changed."""
+    for write in refinishers:
+        write(record)
+
+
+def finishing_of(record: Any) -> Finishing:
+    """What the animator changes of a record's takes."""
+    return Finishing(
+        {part: float(getattr(record, f"strength_{part}")) for part in PARTS},
+        {part: float(getattr(record, f"smoothing_{part}")) for part in PARTS},
+        float(record.lead),
+    )
 
 
 class RETAKE_PG_scene(bpy.types.PropertyGroup):

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The section of the finishing: strength and smoothing of each part, the mouth's lead."""
+
+from __future__ import annotations
+
+import bpy
+
+from ...backend.protocol import PARTS
+from ..operators.common import record_in, why_no_takes
+
+
+class RETAKE_PT_finishing(bpy.types.Panel):
+    """Below the main panel; what is set here needs no generating."""
+
+    bl_idname = "RETAKE_PT_finishing"
+    bl_parent_id = "RETAKE_PT_main"
+    bl_label = "Finishing"
+    bl_order = 40
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Retake"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        """A line a part."""
+        layout, record = self.layout, record_in(context)
+        reason = why_no_takes(context)
+        if reason or record is None:
+            layout.label(text=reason, icon="INFO")
+            return
+        column = layout.column(align=True)
+        for part in PARTS:
+            column.label(text=part.replace("_", " ").capitalize())
+            row = column.row(align=True)
+            row.prop(record, f"strength_{part}", slider=True)
+            row.prop(record, f"smoothing_{part}", slider=True)
+        layout.prop(record, "lead")
+        layout.operator("retake.reset_finishing", icon="LOOP_BACK")
+
+
+CLASSES = (RETAKE_PT_finishing,)

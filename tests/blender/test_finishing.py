@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finishing in the scene: live, given values exact, closures closed, undone by setting it back."""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+import pytest
+
+from retake.addon.scene import state
+from retake.tests.blender.helpers import Stage
+
+FRAMES = np.arange(-10, 70)
+
+
+@pytest.fixture
+def takes(stage: Stage) -> Stage:
+    """A head with a keyed smile and two takes."""
+    stage.key_value("mouthSmileLeft", 30, 0.7)
+    bpy.ops.retake.new_takes(count=2, seed=5)
+    return stage
+
+
+def record() -> state.RETAKE_PG_head:
+    return bpy.context.scene.retake.heads[0]
+
+
+def values(takes: Stage, name: str) -> np.ndarray:
+    curve = takes.curve(name)
+    return np.array([curve.evaluate(frame) for frame in FRAMES])
+
+
+def test_strength_is_live_and_set_back_exactly(takes: Stage) -> None:
+    brows, jaw = values(takes, "browInnerUp"), values(takes, "jawOpen")
+    record().strength_upper_face = 0.5
+    assert np.abs(values(takes, "browInnerUp") - 0.5 * brows)[12:70].max() < 0.02
+    assert np.array_equal(values(takes, "jawOpen"), jaw)
+    record().strength_upper_face = 1.0
+    assert np.array_equal(values(takes, "browInnerUp"), brows)
+
+
+def test_given_values_stay_exact_at_any_setting(takes: Stage) -> None:
+    record().strength_mouth, record().smoothing_mouth, record().lead = 1.8, 1.0, 2.0
+    assert takes.curve("mouthSmileLeft").evaluate(30) == pytest.approx(0.7, abs=1e-6)
+    bpy.ops.retake.show_take(take=2)
+    assert takes.curve("mouthSmileLeft").evaluate(30) == pytest.approx(0.7, abs=1e-6)
+
+
+def test_the_lead_moves_the_mouth_and_nothing_else(takes: Stage) -> None:
+    jaw, brows = values(takes, "jawOpen"), values(takes, "browInnerUp")
+    record().lead = 2.0
+    moved = values(takes, "jawOpen")
+    inside = slice(20, 60)
+    assert np.abs(moved[inside] - jaw[22:62]).mean() < 0.2 * np.abs(moved - jaw)[inside].mean()
+    assert np.array_equal(values(takes, "browInnerUp"), brows)
+
+
+def test_smoothing_makes_the_mouth_calmer(takes: Stage) -> None:
+    before = np.abs(np.diff(values(takes, "jawOpen"), 2)).mean()
+    record().smoothing_mouth = 1.0
+    assert np.abs(np.diff(values(takes, "jawOpen"), 2)).mean() < 0.8 * before
+
+
+def test_no_key_is_taken_for_a_correction_and_reset_plays_the_take(takes: Stage) -> None:
+    jaw = values(takes, "jawOpen")
+    record().strength_mouth = 0.4
+    record().lead = -1.0
+    bpy.ops.retake.show_take(take=2)
+    bpy.ops.retake.show_take(take=1)
+    bpy.ops.retake.reset_finishing()
+    assert np.array_equal(values(takes, "jawOpen"), jaw)
+    assert all(point.type == "GENERATED" for point in takes.curve("jawOpen").keyframe_points)
+
+
+def test_it_is_saved_with_the_file(takes: Stage, tmp_path: object) -> None:
+    record().strength_head = 0.25
+    path = f"{tmp_path}/shot.blend"
+    bpy.ops.wm.save_as_mainfile(filepath=path)
+    bpy.ops.wm.open_mainfile(filepath=path)
+    assert record().strength_head == pytest.approx(0.25)
