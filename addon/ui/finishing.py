@@ -21,12 +21,15 @@ class RETAKE_PT_finishing(bpy.types.Panel):
     bl_category = "Retake"
     bl_options = {"DEFAULT_CLOSED"}
 
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """There is a take to finish."""
+        return not why_no_takes(context)
+
     def draw(self, context: bpy.types.Context) -> None:
         """A line a part."""
         layout, record = self.layout, record_in(context)
-        reason = why_no_takes(context)
-        if reason or record is None:
-            layout.label(text=reason, icon="INFO")
+        if record is None:
             return
         column = layout.column(align=True)
         for part in PARTS:

@@ -124,6 +124,11 @@ class PoseSection:
 
     layout: bpy.types.UILayout
 
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """There is a head to pose; what is missing otherwise is said above."""
+        return not (why_no_head(context) or why_no_shape_keys(context))
+
 
 class RETAKE_PT_pose(PoseSection, bpy.types.Panel):
     """Key Pose, Keep This Pose, mouth shapes."""
@@ -136,10 +141,6 @@ class RETAKE_PT_pose(PoseSection, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         """Buttons above; the groups are panels of their own below."""
         layout, settings = self.layout, context.scene.retake_pose
-        reason = why_no_head(context) or why_no_shape_keys(context)
-        if reason:
-            layout.label(text=reason, icon="INFO")
-            return
         column = layout.column(align=True)
         column.operator("retake.key_pose", icon="KEY_HLT").group = "CHANGED"
         row = column.row(align=True)
@@ -202,8 +203,6 @@ def _draw_group(group: str) -> Callable[[Any, bpy.types.Context], None]:
     def draw(self: Any, context: bpy.types.Context) -> None:
         """The group's sliders, and a button that keys all of them."""
         layout, settings = self.layout, context.scene.retake_pose
-        if why_no_head(context) or why_no_shape_keys(context):
-            return
         if group == "head":
             _draw_head(layout, context)
         elif group == "gaze" and settings.linked:
