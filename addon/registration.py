@@ -7,7 +7,7 @@ import bpy
 
 from .operators import asking, backend, checkup, comp, finish, generate, keeping, pose, session, setup, takes
 from .scene import history, state
-from .ui import finishing, keymap, panel, preferences
+from .ui import finishing, keymap, overlay, panel, preferences
 from .ui import keys as keys_section
 from .ui import pose as pose_section
 from .ui import takes as takes_section
@@ -43,6 +43,7 @@ def register() -> None:
     bpy.types.WindowManager.retake = bpy.props.PointerProperty(type=panel.RETAKE_PG_wanted)
     keymap.add_keys()
     finish.listen()
+    overlay.add_overlay()
     bpy.app.handlers.load_pre.append(history.close_histories)
     bpy.app.handlers.load_pre.append(session.abandon_at_load)
     bpy.app.handlers.undo_pre.append(session.stop_slices)
@@ -51,6 +52,7 @@ def register() -> None:
 
 def unregister() -> None:
     """End the backend and take everything away."""
+    overlay.remove_overlay()
     finish.stop_listening()
     keymap.remove_keys()
     backend.stop_watching()

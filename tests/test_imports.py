@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-BLENDERS_OWN = {"bpy", "bpy_extras", "mathutils", "bmesh", "aud", "gpu", "blf"}
+BLENDERS_OWN = {"bpy", "bpy_extras", "mathutils", "bmesh", "aud", "gpu", "gpu_extras", "blf"}
 
 # A package may import what stands to the left of it, itself included.
 _SHARED = ("errors", "protocol", "monitor", "outputs")

@@ -9,6 +9,7 @@ from ...backend.errors import InputError
 from ...backend.protocol import PARTS
 from ..core.channels import channels_of
 from ..core.client import Result
+from ..core.heard import Heard
 from ..core.keys import Choice
 from ..core.library import Library
 from ..core.render import ChannelPlan, render
@@ -41,6 +42,7 @@ def receive(shot: Shot, order: Order, result: Result) -> Steps[list[str]]:
         reading = yield from read(shot, order.options, frames, recording)
         notes = reading.books.notes
         shown = _store(shot, library, order, result, notes.shown)
+        shot.record.heard = Heard.of_message(result.message).to_text()
         library.show(shown, order.parts, order.span)
         notes.show(shown)
         yield False

@@ -36,41 +36,37 @@ class RETAKE_PG_head(bpy.types.PropertyGroup):
     library: bpy.props.StringProperty(subtype="BYTE_STRING", options={"HIDDEN"})
     ledger: bpy.props.StringProperty(subtype="BYTE_STRING", options={"HIDDEN"})
     notes: bpy.props.StringProperty(options={"HIDDEN"})
+    heard: bpy.props.StringProperty(options={"HIDDEN"})
 
 
-# Set from outside the class: Blender evaluates annotations where a lambda finds none of this module's names.
-RETAKE_PG_head.__annotations__["lead"] = bpy.props.FloatProperty(
-    name="Mouth Lead",
-    description="Frames by which the mouth comes earlier than it is heard; negative: later",
-    soft_min=-3.0,
-    soft_max=3.0,
-    min=-12.0,
-    max=12.0,
-    step=10,
-    precision=1,
-    options=set(),
-    update=lambda record, context: refinish(record),
+def _finishing_property(name: str, description: str, default: float, least: float, most: float, subtype: str) -> str:
+    """The annotation of a number of the finishing, as text: see `addon/ui/pose.py`."""
+    return (
+        f"bpy.props.FloatProperty(name={name!r}, description={description!r}, default={default}, min={least}, "
+        f"max={most}, subtype={subtype!r}, precision=2, step=10, options=set(), update=write_anew)"
+    )
+
+
+def write_anew(record: Any, context: Any) -> None:
+    """What Blender calls when a number of the finishing changes."""
+    refinish(record)
+
+
+RETAKE_PG_head.__annotations__["lead"] = _finishing_property(
+    "Mouth Lead", "Frames by which the mouth comes earlier than it is heard; negative: later", 0.0, -12.0, 12.0, "NONE"
 )
 for _part in PARTS:
     _label = _part.replace("_", " ")
-    RETAKE_PG_head.__annotations__[f"strength_{_part}"] = bpy.props.FloatProperty(
-        name="Strength",
-        description=f"How strong the motion of the {_label} is; 1 is as generated",
-        default=1.0,
-        min=0.0,
-        max=2.0,
-        subtype="FACTOR",
-        options=set(),
-        update=lambda record, context: refinish(record),
+    RETAKE_PG_head.__annotations__[f"strength_{_part}"] = _finishing_property(
+        "Strength", f"How strong the motion of the {_label} is; 1 is as generated", 1.0, 0.0, 2.0, "FACTOR"
     )
-    RETAKE_PG_head.__annotations__[f"smoothing_{_part}"] = bpy.props.FloatProperty(
-        name="Smoothing",
-        description=f"How much the motion of the {_label} is smoothed; closed lips stay closed",
-        min=0.0,
-        max=1.0,
-        subtype="FACTOR",
-        options=set(),
-        update=lambda record, context: refinish(record),
+    RETAKE_PG_head.__annotations__[f"smoothing_{_part}"] = _finishing_property(
+        "Smoothing",
+        f"How much the motion of the {_label} is smoothed; closed lips stay closed",
+        0.0,
+        0.0,
+        1.0,
+        "FACTOR",
     )
 
 refinishers: list[Callable[[Any], None]] = []  # who writes the takes anew; set by the operators

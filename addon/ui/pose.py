@@ -93,26 +93,37 @@ def _property_name(name: str) -> str:
     return f"c_{name}"
 
 
-for _control in LINKED:
-    RETAKE_PG_pose.__annotations__[_property_name(_control.name)] = bpy.props.FloatProperty(
-        name=_control.label,
-        min=0.0,
-        max=1.0,
-        subtype="FACTOR",
-        get=_get_linked(_control),
-        set=_set_linked(_control),
-        options={"SKIP_SAVE"},
+GETTERS = {
+    **{control.name: _get_linked(control) for control in LINKED},
+    **{axis: _get_gaze(axis) for axis in _GAZE},
+}
+SETTERS = {
+    **{control.name: _set_linked(control) for control in LINKED},
+    **{axis: _set_gaze(axis) for axis in _GAZE},
+}
+
+
+def _slider(name: str, label: str, least: float) -> str:
+    """The annotation of a slider.
+
+    It is text, as all annotations are here: Blender 4.2 would keep a property that stands there itself, and with it
+    our functions and bpy, and crash at exit.
+    """
+    return (
+        f"bpy.props.FloatProperty(name={label!r}, min={least}, max=1.0, subtype='FACTOR', options={{'SKIP_SAVE'}}, "
+        f"get=GETTERS[{name!r}], set=SETTERS[{name!r}])"
     )
-for _axis, _label in (("lookSide", "Look Left"), ("lookUp", "Look Up")):
-    RETAKE_PG_pose.__annotations__[_property_name(_axis)] = bpy.props.FloatProperty(
-        name=_label,
-        min=-1.0,
-        max=1.0,
-        subtype="FACTOR",
-        get=_get_gaze(_axis),
-        set=_set_gaze(_axis),
-        options={"SKIP_SAVE"},
-    )
+
+
+RETAKE_PG_pose.__annotations__.update(
+    {_property_name(control.name): _slider(control.name, control.label, 0.0) for control in LINKED}
+)
+RETAKE_PG_pose.__annotations__.update(
+    {
+        _property_name(axis): _slider(axis, label, -1.0)
+        for axis, label in (("lookSide", "Look Left"), ("lookUp", "Look Up"))
+    }
+)
 
 
 class PoseSection:

@@ -74,6 +74,11 @@ class RETAKE_PG_takes(bpy.types.PropertyGroup):
         name="Take",
         description="What plays; Ctrl and the mouse wheel over it steps through the takes",
     )
+    overlay: bpy.props.BoolProperty(
+        name="Overlay",
+        default=True,
+        description="Show the take's range, locked spans, pauses and phones in the Dope Sheet and the Timeline",
+    )
     mixing: bpy.props.BoolProperty(
         name="Mix", description="A click on a take lets it play in the parts and the range chosen below only"
     )
@@ -144,6 +149,7 @@ def draw_takes(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         row.operator(operator)
     column.operator("retake.recover_takes")
     column.operator("retake.nothing_moves", icon="QUESTION")
+    layout.prop(settings, "overlay")
 
 
 def _draw_mix(layout: bpy.types.UILayout, settings: Any) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from retake.addon.scene import state
+from retake.addon.ui import overlay
 from retake.tests.blender.helpers import Stage, error_of
 
 BROW, LIP = "browInnerUp", "jawOpen"
@@ -119,3 +120,17 @@ def test_the_slider_and_the_style_reach_the_take(stage: Stage) -> None:
     bpy.ops.retake.new_takes(count=1, style="smiling", guidance=0.5)
     take = state.load_library(bpy.context.scene.retake.heads[0]).takes[1]
     assert (take.settings.style, take.settings.guidance) == ("smiling", 0.5)
+
+
+def test_the_overlay_knows_range_locks_pauses_and_phones(takes: Stage) -> None:
+    marks = overlay.marks_in(bpy.context)
+    take = state.load_library(bpy.context.scene.retake.heads[0]).takes[1]
+    assert marks.range.start == pytest.approx(1 + 24 * take.span.start)
+    assert marks.phones
+    assert all(start < end for start, end, _ in marks.phones)
+    scene = bpy.context.scene
+    scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end = True, 20, 34
+    bpy.ops.retake.lock_range(range_mode="PREVIEW")
+    seen = overlay.visible(overlay.marks_in(bpy.context), 25, 30)
+    assert [(round(span.start), round(span.end)) for span in seen.locked] == [(20, 34)]
+    assert all(end > 25 and start < 30 for start, end, _ in seen.phones)
