@@ -62,7 +62,7 @@ for _part in PARTS:
     )
     RETAKE_PG_head.__annotations__[f"smoothing_{_part}"] = _finishing_property(
         "Smoothing",
-        f"How much the motion of the {_label} is smoothed; closed lips stay closed",
+        f"How smooth the motion of the {_label} is made; closed lips stay",
         0.0,
         0.0,
         1.0,

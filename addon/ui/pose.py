@@ -118,12 +118,8 @@ def _slider(name: str, label: str, least: float) -> str:
 RETAKE_PG_pose.__annotations__.update(
     {_property_name(control.name): _slider(control.name, control.label, 0.0) for control in LINKED}
 )
-RETAKE_PG_pose.__annotations__.update(
-    {
-        _property_name(axis): _slider(axis, label, -1.0)
-        for axis, label in (("lookSide", "Look Left"), ("lookUp", "Look Up"))
-    }
-)
+for _axis, _label in (("lookSide", "Look Left"), ("lookUp", "Look Up")):
+    RETAKE_PG_pose.__annotations__[_property_name(_axis)] = _slider(_axis, _label, -1.0)
 
 
 class PoseSection:
