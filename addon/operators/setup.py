@@ -52,6 +52,39 @@ class RETAKE_OT_add_head(bpy.types.Operator):
         return reporting(self, work)
 
 
+_head_items: list[tuple[str, str, str]] = []
+
+
+def head_items(operator: object, context: Context | None) -> list[tuple[str, str, str]]:
+    """The scene's heads, for a menu; Blender needs the strings kept alive."""
+    heads = [record.head for record in context.scene.retake.heads if record.head] if context is not None else []
+    _head_items[:] = [(head.name, head.name, f"Direct '{head.name}'") for head in heads]
+    return _head_items
+
+
+class RETAKE_OT_pick_head(bpy.types.Operator):
+    """Select another head of the scene: the panel then shows its recording and its takes"""
+
+    bl_idname = "retake.pick_head"
+    bl_label = "Head"
+    bl_options = {"REGISTER", "UNDO"}
+
+    head: bpy.props.EnumProperty(items=head_items, name="Head")
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        """Selecting needs Object Mode."""
+        return refuse(cls, "" if context.mode == "OBJECT" else "Switch to Object Mode first")
+
+    def execute(self, context: Context) -> Outcome:
+        """Select it, alone."""
+        chosen = context.scene.objects[self.head]
+        for other in context.view_layer.objects:
+            other.select_set(other == chosen)
+        context.view_layer.objects.active = chosen
+        return {"FINISHED"}
+
+
 class RETAKE_OT_import_audio(bpy.types.Operator):
     """Place a recording in the sequencer, in sync, and direct the head by it"""
 
@@ -120,4 +153,4 @@ def mark_for_other(shot: Shot, name: str, seconds: float) -> list[str]:
     return [f"{listed} {were} made for {recordings}, not for '{name}': update what you keep, or make new takes."]
 
 
-CLASSES = (RETAKE_OT_add_head, RETAKE_OT_import_audio)
+CLASSES = (RETAKE_OT_add_head, RETAKE_OT_pick_head, RETAKE_OT_import_audio)

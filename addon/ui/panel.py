@@ -7,15 +7,24 @@ It calls the operators; a disabled button says why in its tooltip and below.
 from __future__ import annotations
 
 import textwrap
+from pathlib import Path
 
 import bpy
 
 from ..core import model_file
 from ..core.client import BackendClient, ClientState
 from ..operators.backend import is_installing
-from ..operators.common import why_no_backend, why_no_generation, why_no_head, why_no_shape_keys, why_no_takes
+from ..operators.common import (
+    record_in,
+    why_no_backend,
+    why_no_generation,
+    why_no_head,
+    why_no_shape_keys,
+    why_no_takes,
+)
 from ..operators.generate import PART_ITEMS, RANGE_ITEMS
 from ..operators.session import ROOT, session
+from ..scene.shot import find_head
 
 CHECKPOINT = ROOT / "backend" / "assets" / "default.safetensors"
 STYLE_ITEMS = tuple(
@@ -68,7 +77,14 @@ class RETAKE_PT_main(bpy.types.Panel):
         layout = self.layout
         _draw_backend(layout, context)
         layout.operator("retake.add_head", icon="USER")
+        heads = [record.head for record in context.scene.retake.heads if record.head is not None]
+        meant = find_head(context)
+        if len(heads) > 1 and meant is not None:
+            layout.operator_menu_enum("retake.pick_head", "head", text=f"Head: {meant.name}", icon="USER")
         layout.operator("retake.import_audio", icon="SOUND")
+        record = record_in(context)
+        if record is not None and record.audio_path:
+            layout.label(text=Path(record.audio_path).name, icon="FILE_SOUND")
         layout.separator()
         _draw_generating(layout, context)
         _draw_state(layout, context)

@@ -78,6 +78,10 @@ def test_generations_of_two_heads_queue(stage: Stage, speech: Path) -> None:
     tables = [one.table("jawOpen") for one in (stage, other)]
     assert len(tables[0]) > 40
     assert (tables[0] == tables[1]).all()
+    bpy.ops.retake.pick_head(head=stage.head.name)
+    assert bpy.context.object == stage.head
+    bpy.ops.retake.pick_head(head=other.head.name)
+    assert bpy.context.object == other.head
 
 
 def test_a_take_is_not_updated_twice_at_a_time(stage: Stage) -> None:
