@@ -7,7 +7,7 @@ import bpy
 
 from .operators import asking, backend, checkup, comp, finish, generate, keeping, pose, session, setup, takes
 from .scene import history, state
-from .ui import finishing, keymap, overlay, panel, preferences
+from .ui import finishing, keying_sets, keymap, overlay, panel, preferences
 from .ui import keys as keys_section
 from .ui import pose as pose_section
 from .ui import takes as takes_section
@@ -30,6 +30,7 @@ CLASSES = (
     *takes_section.CLASSES,
     *keys_section.CLASSES,
     *finishing.CLASSES,
+    *keying_sets.CLASSES,
 )
 
 

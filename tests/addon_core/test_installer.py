@@ -146,7 +146,8 @@ def test_cancel_ends_it_and_leaves_nothing(plan: InstallPlan) -> None:
     assert not plan.folder.exists()
 
 
-def test_an_unfinished_or_older_environment_is_said(plan: InstallPlan) -> None:
+def test_an_unfinished_or_older_environment_is_said(plan: InstallPlan, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RETAKE_BACKEND_PYTHON", raising=False)
     run(plan)
     with (plan.root / "backend" / "requirements" / "packages.txt").open("a") as file:
         file.write("# changed\n")

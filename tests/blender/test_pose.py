@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import bpy
 import numpy as np
 import pytest
@@ -142,3 +144,26 @@ def test_pinned_keys_stay_and_unpinned_ones_are_refilled(stage: Stage) -> None:
     assert abs(stage.curve("jawOpen").evaluate(30) - before) > 1e-4
     select_only(stage, "jawOpen", 30)
     assert "No key of yours" in error_of(bpy.ops.retake.unpin_keys)
+
+
+def in_an_editor() -> Any:
+    """The context of a 3D View: keying sets want an editor."""
+    window = bpy.context.window_manager.windows[0]
+    area = next(area for area in window.screen.areas if area.type == "VIEW_3D")
+    return bpy.context.temp_override(window=window, area=area)
+
+
+def test_each_group_has_a_keying_set(stage: Stage) -> None:
+    scene = bpy.context.scene
+    scene.frame_set(14)
+    names = {one.bl_idname for one in scene.keying_sets_all}
+    assert {"RETAKE_KSI_brows", "RETAKE_KSI_head", "RETAKE_KSI_mouth_corners"} <= names
+    block(stage, "browInnerUp").value = 0.4
+    with in_an_editor():
+        bpy.ops.anim.keyframe_insert_by_name(type="RETAKE_KSI_brows")
+    assert keyed_at(stage, 14) == {name for name in CONTROL_NAMES if name.startswith("brow")}
+    assert stage.curve("browInnerUp").evaluate(14) == pytest.approx(0.4)
+    with in_an_editor():
+        bpy.ops.anim.keyframe_insert_by_name(type="RETAKE_KSI_head")
+    neck = compat.fcurves_of(stage.head.parent)
+    assert {curve.data_path for curve in neck} == {'pose.bones["neck"].rotation_quaternion'}
