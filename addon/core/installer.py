@@ -234,7 +234,8 @@ class Installer:
 
     def _pip_torch(self, build: Build, version: str) -> None:
         """PyTorch, without what it asks for: all of that is in the lists."""
-        arguments = ["--no-deps", *(["--extra-index-url", build.index] if build.index else [])]
+        online = bool(build.index) and self.plan.wheels is None
+        arguments = ["--no-deps", *(["--extra-index-url", build.index] if online else [])]
         with tempfile.TemporaryDirectory() as folder:
             wanted = Path(folder) / "torch.txt"
             wanted.write_text(f"torch=={build.version} --hash=sha256:{build.sha256[version]}\n", encoding="utf-8")
@@ -249,8 +250,7 @@ class Installer:
         command = [str(python), "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
         command += ["--require-hashes", "-r", str(wanted), *arguments]
         if self.plan.wheels is not None:
-            kept = [each for each in command if not each.startswith("http") and each != "--extra-index-url"]
-            command = [*kept, "--no-index", "--find-links", str(self.plan.wheels)]
+            command += ["--no-index", "--find-links", str(self.plan.wheels)]
         if _tells_progress(self.plan.folder / INCOMING):
             command += ["--progress-bar", "raw"]
         self._call(command, f"The packages of {wanted.name} could not be installed.")

@@ -9,10 +9,13 @@ from ...backend.errors import InputError
 from ...backend.protocol import CHANNEL_NAMES, PARTS
 from ..core.channels import channels_of
 from ..core.poses import GROUPS, MOUTH_SHAPES, SHAPED, shape_values
-from ..scene import keying
+from ..core.steps import finish
+from ..scene import keying, state
 from ..scene.shot import Shot
+from . import direct
 from .common import Context, Outcome, current_shot, refuse, reporting, why_no_head, why_no_shape_keys
 from .generate import PART_ITEMS
+from .reading import Options
 
 CHANGED = 1e-4  # weights or rad by which a slider must differ from what plays to count as moved
 GROUP_ITEMS = (
@@ -153,77 +156,77 @@ class RETAKE_OT_add_blink(KeyingOperator, bpy.types.Operator):
         return reporting(self, work)
 
 
-class SelectedOperator(KeyingOperator):
-    """Something is done with the selected keys."""
-
-    def change(self, shot: Shot) -> list[str]:
-        """Do it; each operator has its own."""
-        raise NotImplementedError
-
-    def execute(self, context: Context) -> Outcome:
-        """Do it, or say that nothing fitting is selected."""
-        return reporting(self, lambda: self.change(current_shot(context)))  # type: ignore[arg-type]
+def pin_selected(shot: Shot) -> list[str]:
+    """Make selected generated keys the animator's."""
+    count = keying.each_selected(shot, keying.pin)
+    if not count:
+        raise InputError("No generated key is selected.", "Select some in the Dope Sheet or the Graph Editor.")
+    return [f"{count} generated key{'s are' if count > 1 else ' is'} kept now."]
 
 
-class RETAKE_OT_pin_keys(SelectedOperator, bpy.types.Operator):
+def unpin_selected(shot: Shot) -> list[str]:
+    """Remove the animator's selected keys, and show the take again."""
+    count = keying.each_selected(shot, keying.unpin)
+    if not count:
+        raise InputError("No key of yours is selected.", "Select some in the Dope Sheet or the Graph Editor.")
+    take = state.load_notes(shot.record).shown
+    if take:
+        finish(direct.show_take(shot, take, Options()))
+    again = " The take plays there again." if take else ""
+    return [f"{count} key{'s are' if count > 1 else ' is'} gone.{again} Press Update Take to let the rest follow."]
+
+
+def hold_selected(shot: Shot) -> list[str]:
+    """Turn neighbouring selected keys into holds."""
+    count = keying.each_selected(shot, keying.hold)
+    if not count:
+        raise InputError("No two keys of one channel are selected.", "Select a hold's first and last key.")
+    return [f"{count // 2} hold{'s' if count > 2 else ''} made. Press Update Take to let the rest follow."]
+
+
+class RETAKE_OT_pin_keys(KeyingOperator, bpy.types.Operator):
     """Make selected generated keys yours, as they are: no take changes them"""
 
     bl_idname = "retake.pin_keys"
     bl_label = "Pin Selected"
 
-    def change(self, shot: Shot) -> list[str]:
+    def execute(self, context: Context) -> Outcome:
         """Pin them."""
-        count = keying.each_selected(shot, keying.pin)
-        if not count:
-            raise InputError("No generated key is selected.", "Select some in the Dope Sheet or the Graph Editor.")
-        return [f"{count} generated key{'s are' if count > 1 else ' is'} kept now."]
+        return reporting(self, lambda: pin_selected(current_shot(context)))
 
 
-class RETAKE_OT_unpin_keys(SelectedOperator, bpy.types.Operator):
+class RETAKE_OT_unpin_keys(KeyingOperator, bpy.types.Operator):
     """Remove selected keys of yours, and let the take that plays fill their place"""
 
     bl_idname = "retake.unpin_keys"
     bl_label = "Unpin Selected"
 
-    def change(self, shot: Shot) -> list[str]:
-        """Remove them, and show the take again."""
-        from ..core.steps import finish
-        from . import direct
-        from .reading import Options
-
-        count = keying.each_selected(shot, keying.unpin)
-        if not count:
-            raise InputError("No key of yours is selected.", "Select some in the Dope Sheet or the Graph Editor.")
-        take = direct.state.load_notes(shot.record).shown
-        if take:
-            finish(direct.show_take(shot, take, Options()))
-        again = " The take plays there again." if take else ""
-        return [f"{count} key{'s are' if count > 1 else ' is'} gone.{again} Press Update Take to let the rest follow."]
+    def execute(self, context: Context) -> Outcome:
+        """Remove them."""
+        return reporting(self, lambda: unpin_selected(current_shot(context)))
 
 
-class RETAKE_OT_hold_keys(SelectedOperator, bpy.types.Operator):
+class RETAKE_OT_hold_keys(KeyingOperator, bpy.types.Operator):
     """Turn two neighbouring selected keys into a hold: the first one's value stays up to the second"""
 
     bl_idname = "retake.hold_keys"
     bl_label = "Hold"
 
-    def change(self, shot: Shot) -> list[str]:
+    def execute(self, context: Context) -> Outcome:
         """Hold."""
-        count = keying.each_selected(shot, keying.hold)
-        if not count:
-            raise InputError("No two keys of one channel are selected.", "Select a hold's first and last key.")
-        return [f"{count // 2} hold{'s' if count > 2 else ''} made. Press Update Take to let the rest follow."]
+        return reporting(self, lambda: hold_selected(current_shot(context)))
 
 
-class RETAKE_OT_select_generated(SelectedOperator, bpy.types.Operator):
+class RETAKE_OT_select_generated(KeyingOperator, bpy.types.Operator):
     """Select the generated keys of this head, and no others of it"""
 
     bl_idname = "retake.select_generated"
     bl_label = "Select Generated"
 
-    def change(self, shot: Shot) -> list[str]:
+    def execute(self, context: Context) -> Outcome:
         """Select them."""
-        return [f"{keying.select_generated(shot)} generated keys are selected."]
+        shot = current_shot
+        return reporting(self, lambda: [f"{keying.select_generated(shot(context))} generated keys are selected."])
 
 
 CLASSES = (
