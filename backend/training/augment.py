@@ -119,7 +119,7 @@ def worsen(log_mel: Tensor, generator: torch.Generator) -> Tensor:
     """Another microphone and more noise for each of normalised (B, M, 80): a smooth tilt of the bands, a raised floor.
 
     Noise reaches the features as a floor under which nothing is seen, as `audio.log_mel` clips it there: about level
-    under all bands, or, of white noise at 36 to 12 dB, rising with the band as speech falls, to what is clipped at most.
+    under all bands, or, of white noise at 36 to 12 dB, rising with the band to where speech is.
     """
     B, _, bands = log_mel.shape
     position = torch.linspace(-1.0, 1.0, bands)
