@@ -177,8 +177,12 @@ def unpin_selected(shot: Shot) -> list[str]:
 
 
 def hold_selected(shot: Shot) -> list[str]:
-    """Turn neighbouring selected keys into holds."""
-    count = keying.each_selected(shot, keying.hold)
+    """Turn neighbouring selected keys into holds: the animator's own where two are among them, else generated ones.
+
+    So two columns of the Dope Sheet can be selected, and only what was keyed there is held.
+    """
+    only_own = keying.each_selected(shot, keying.own_pairs) > 0
+    count = keying.each_selected(shot, keying.hold_own if only_own else keying.hold)
     if not count:
         raise InputError("No two keys of one channel are selected.", "Select a hold's first and last key.")
     return [f"{count // 2} hold{'s' if count > 2 else ''} made. Press Update Take to let the rest follow."]

@@ -143,6 +143,16 @@ def hold(target: Target, chosen: list[Any]) -> int:
     return 2 * len(pairs)
 
 
+def own_pairs(target: Target, chosen: list[Any]) -> int:
+    """How many neighbours among the selected keys of the animator there are; changes nothing."""
+    return max(0, sum(point.type != OURS for point in chosen) - 1)
+
+
+def hold_own(target: Target, chosen: list[Any]) -> int:
+    """`hold` between the selected keys of the animator; generated ones beside them are no ends of a hold."""
+    return hold(target, [point for point in chosen if point.type != OURS])
+
+
 def select_generated(shot: Shot) -> int:
     """Select the generated keys, and no other of the head's; how many there are."""
     count = 0

@@ -129,6 +129,19 @@ def test_two_selected_keys_become_a_hold(stage: Stage) -> None:
     assert held[0] == pytest.approx(0.7)
 
 
+def test_two_selected_columns_hold_what_was_keyed_in_them(stage: Stage) -> None:
+    for frame, value in ((20, 0.7), (40, 0.1)):
+        stage.key_value("mouthSmileLeft", frame, value)
+    bpy.ops.retake.new_takes(count=1, seed=3)
+    jaw = [tuple(point.co) for point in stage.curve("jawOpen").keyframe_points]
+    for name in ("mouthSmileLeft", "jawOpen"):
+        for point in stage.curve(name).keyframe_points:
+            point.select_control_point = min(abs(point.co[0] - 20), abs(point.co[0] - 40)) < 0.1
+    bpy.ops.retake.hold_keys()
+    assert [tuple(point.co) for point in stage.curve("jawOpen").keyframe_points] == jaw
+    assert stage.curve("mouthSmileLeft").evaluate(30) == pytest.approx(0.7)
+
+
 def test_pinned_keys_stay_and_unpinned_ones_are_refilled(stage: Stage) -> None:
     bpy.ops.retake.new_takes(count=2, seed=3)
     bpy.ops.retake.select_generated()

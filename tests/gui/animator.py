@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an animator does at the window, by clicks and keys, and what the scene then holds."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from desktop import MAIN, READINGS, SCREEN, Box, Desktop, centre, find_phrase, wait_until
+
+_SIDEBAR = "VIEW_3D/UI"
+_TABS = 28  # pixels, the width of the sidebar's tabs
+
+
+class Animator:
+    """One at a desktop.
+
+    Args:
+        desktop: Where they sit.
+        facts: File that the observer writes, see `observer.py`.
+        pictures: Folder for a picture of every step.
+    """
+
+    def __init__(self, desktop: Desktop, facts: Path, pictures: Path) -> None:
+        self.desktop, self._facts, self._pictures = desktop, facts, pictures
+        self._steps = 0
+
+    def see(self) -> dict[str, Any]:
+        """What the scene holds now."""
+        time.sleep(0.5)  # the observer looks five times a second
+        try:
+            facts: dict[str, Any] = json.loads(self._facts.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        assert "error" not in facts, facts
+        return facts
+
+    @property
+    def takes(self) -> dict[str, Any]:
+        """What Retake's panel knows."""
+        known: dict[str, Any] = self.see().get("retake", {})
+        return known
+
+    def wait(self, what: Callable[[], object], seconds: float, sentence: str) -> None:
+        """Wait for something to be so."""
+        wait_until(what, seconds, sentence)
+
+    def keep_picture(self, name: str) -> None:
+        """Keep a picture of the screen as it is after a step."""
+        self._steps += 1
+        picture = self.desktop.shot("now")
+        self._pictures.mkdir(parents=True, exist_ok=True)
+        (self._pictures / f"{self._steps:02d}_{name}.png").write_bytes(picture.read_bytes())
+
+    def find(self, phrase: str, box: Box) -> Box:
+        """Where a phrase stands on the screen.
+
+        Raises:
+            AssertionError: It does not, with what was read.
+        """
+        for reading in range(len(READINGS)):
+            lines = self.desktop.read(box, reading=reading)
+            found = find_phrase(lines, phrase)
+            if found:
+                return found[0]
+            time.sleep(1.0)
+        read = " | ".join(" ".join(word.text for word in line) for line in lines)
+        raise AssertionError(f"'{phrase}' is nowhere in {box}; what was read: {read}")
+
+    def click(self, phrase: str, box: Box) -> None:
+        """Click a phrase in a part of the screen."""
+        self.desktop.click(*centre(self.find(phrase, box)))
+
+    def go_back(self) -> None:
+        """Bring the first window to the front, with the keyboard."""
+        self.desktop.bring(MAIN)
+
+    def sidebar(self) -> Box:
+        """The 3D View's sidebar without its tabs."""
+        left, top, right, bottom = self.see()["regions"][_SIDEBAR]
+        return (left, top, right - _TABS, bottom)
+
+    def open_sidebar(self) -> None:
+        """Open the sidebar and its tab Retake."""
+        if _SIDEBAR not in self.see()["regions"]:
+            self.desktop.point(600, 500)
+            self.desktop.press("n")
+            self.wait(lambda: _SIDEBAR in self.see()["regions"], 10, "The sidebar did not open.")
+        left, top, right, bottom = self.see()["regions"][_SIDEBAR]
+        strip = (right - _TABS, top, right, bottom)
+        tab = find_phrase(self.desktop.read(strip, is_upright=False), "Retake")
+        assert tab, "The sidebar has no tab Retake."
+        self.desktop.click(*centre(tab[0]))
+        self.find("Retake", self.sidebar())
+
+    def press_button(self, phrase: str) -> None:
+        """Click a button of Retake's panel, scrolling to it where it is not in sight."""
+        box = self.sidebar()
+        for _ in range(4):
+            for reading in range(2):
+                found = find_phrase(self.desktop.read(box, reading=reading), phrase)
+                if found:
+                    self.desktop.click(*centre(found[0]))
+                    return
+            self.scroll(6)
+        raise AssertionError(f"The panel has no '{phrase}'.")
+
+    def scroll(self, notches: int) -> None:
+        """Scroll the sidebar, down where positive."""
+        left, top, right, bottom = self.sidebar()
+        self.desktop.click(right - 4, bottom - 60, button=5 if notches > 0 else 4, times=abs(notches))
+
+    def choose_file(self, path: Path, confirm: str) -> None:
+        """Name a file in the file browser that has opened, and confirm."""
+        left, top, right, bottom = self.desktop.bring("File View")
+        for x, y, text in ((left + 575, top + 21, f"{path.parent}/"), (left + 500, bottom - 22, path.name)):
+            self.desktop.click(x, y)
+            self.desktop.press("ctrl+a")
+            self.desktop.type(text)
+            self.desktop.click(left + 500, bottom - 65, times=1)  # an empty place: closes the completion, then the field
+            self.desktop.click(left + 500, bottom - 65, times=1)
+        self.click(confirm, (right - 240, bottom - 45, right, bottom))
+
+    def install_zip(self, path: Path) -> None:
+        """Install the extension from the preferences."""
+        self.open_preferences()
+        box = self.desktop.bring("Preferences")
+        self.click("Get Extensions", box)
+        time.sleep(1.0)
+        self.click("Allow Online Access", box)
+        time.sleep(0.5)
+        self.desktop.click(box[2] - 19, box[1] + 18)
+        time.sleep(0.5)
+        self.click("Install from Disk", (0, 0, *SCREEN))
+        self.choose_file(path, "Install from Disk")
+        self.wait(lambda: self.takes.get("enabled"), 30, "The extension is not enabled.")
+
+    def open_preferences(self) -> None:
+        """Edit > Preferences."""
+        self.click("Edit", (0, 0, 300, 27))
+        time.sleep(0.5)
+        self.click("Preferences", (0, 27, 400, 700))
