@@ -246,11 +246,16 @@ def strip_edges(strip: Any) -> tuple[float, float]:
     return _first(strip, ("left_handle", "frame_final_start")), _first(strip, ("right_handle", "frame_final_end"))
 
 
+def strip_content_frames(strip: Any) -> float:
+    """Frames that the untrimmed recording of a strip plays for."""
+    return _first(strip, ("content_duration", "frame_duration"))
+
+
 def strip_sound_offset(strip: Any) -> float:
     """Seconds by which the sound starts later inside its strip; 0 where the version has no such thing."""
     return float(getattr(strip, "sound_offset", 0.0))
 
 
-def strip_is_retimed(strip: Any) -> bool:
-    """Whether a strip plays at another speed than it was recorded."""
-    return len(getattr(strip, "retiming_keys", ())) > 0
+def strip_retiming(strip: Any) -> list[float]:
+    """Frames of a strip's retiming keys, in order; none where it plays as it was recorded."""
+    return sorted(float(key.timeline_frame) for key in getattr(strip, "retiming_keys", ()))

@@ -79,6 +79,36 @@ class RETAKE_OT_key_pose(KeyingOperator, bpy.types.Operator):
         return reporting(self, work)
 
 
+class RETAKE_OT_toggle_key(KeyingOperator, bpy.types.Operator):
+    """Key this control at the playhead as it is, or remove your key of it there"""
+
+    bl_idname = "retake.toggle_key"
+    bl_label = "Key or Unkey"
+
+    channels: bpy.props.StringProperty(name="Channels", description="Names, with commas between them")
+
+    def execute(self, context: Context) -> Outcome:
+        """Key it, or take its key away and let the take that plays fill the place."""
+
+        def work() -> list[str]:
+            shot = current_shot(context)
+            frame = shot.scene.frame_current_final
+            targets = keying.targets_of(shot, self.channels.split(","))
+            keyed = [target for target in targets if keying.is_keyed(shot, target, frame)]
+            if not keyed:
+                left = keying.key_targets(shot, targets, frame)
+                return told(shot, len(targets) - len(left), "control", frame, left)
+            for target in keyed:
+                keying.unpin(target, [keying.point_at(shot, target, frame)])
+                target.fcurve.update()
+            take = state.load_notes(shot.record).shown
+            if take:
+                finish(direct.show_take(shot, take, Options()))
+            return [f"{len(keyed)} key{'s' if len(keyed) > 1 else ''} of yours removed at frame {frame:g}."]
+
+        return reporting(self, work)
+
+
 class RETAKE_OT_keep_pose(KeyingOperator, bpy.types.Operator):
     """Keep what plays at the playhead just as it is: the chosen parts are keyed there, though no value changed"""
 
@@ -235,6 +265,7 @@ class RETAKE_OT_select_generated(KeyingOperator, bpy.types.Operator):
 
 CLASSES = (
     RETAKE_OT_key_pose,
+    RETAKE_OT_toggle_key,
     RETAKE_OT_keep_pose,
     RETAKE_OT_mouth_shape,
     RETAKE_OT_add_blink,

@@ -158,7 +158,7 @@ def strips_in_step(scene: bpy.types.Scene, mark: str) -> tuple[AudioClock, Span,
         a part was moved off it.
 
     Raises:
-        AudioError: A part is retimed.
+        AudioError: A part has no single speed.
     """
     parts = [strip_clock(scene, strip) for strip in find_strips(scene, mark)]
     clock = parts[0][0]
@@ -182,15 +182,25 @@ def strip_path(strip: Any) -> Path:
 def strip_clock(scene: bpy.types.Scene, strip: Any) -> tuple[AudioClock, Span]:
     """Clock of a strip, and the seconds of its recording that are heard.
 
+    A strip that was sped up or slowed down as a whole has a clock of its own rate.
+
     Raises:
-        AudioError: The strip is retimed.
+        AudioError: Its parts have different speeds, or it stands still.
     """
-    if compat.strip_is_retimed(strip):
-        raise AudioError(f"The sound strip '{strip.name}' is retimed.", "Reset its retiming, then generate again.")
     render = scene.render
     rate = render.fps / render.fps_base
-    start = compat.strip_content_start(strip) + compat.strip_sound_offset(strip) * rate
-    clock = AudioClock.of_strip(render.fps, render.fps_base, start)
+    start = compat.strip_content_start(strip)
+    keys = compat.strip_retiming(strip)
+    speed = 1.0
+    if keys:
+        frames = check_recording(strip_path(strip)) * rate
+        if len(keys) != 2 or keys[1] - keys[0] < 1.0 or frames <= 2.0:
+            raise AudioError(
+                f"The sound strip '{strip.name}' has parts of different speed.",
+                "Give it one speed (Strip > Retiming > Set Speed), or reset its retiming.",
+            )
+        start, speed = keys[0], frames / compat.strip_content_frames(strip)
+    clock = AudioClock.of_strip(rate / speed, 1.0, start + compat.strip_sound_offset(strip) * rate)
     first, last = compat.strip_edges(strip)
     return clock, Span(clock.second(first), clock.second(max(last, first)))
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping
 from itertools import pairwise
 from typing import Any
@@ -39,6 +40,19 @@ def point_at(shot: Shot, target: Target, frame: float) -> Any | None:
     own = frame - shot.shifts[target.curve_id]
     points = fcurve.keyframe_points if fcurve is not None else ()
     return next((point for point in points if abs(point.co[0] - own) < NEAR), None)
+
+
+def key_type_at(fcurve: Any, frame: float) -> str:
+    """Type of a curve's key at a frame of the action; empty where there is none."""
+    points = fcurve.keyframe_points
+    place = bisect_left(points, frame - NEAR, key=lambda point: point.co[0])
+    return points[place].type if place < len(points) and points[place].co[0] < frame + NEAR else ""
+
+
+def is_keyed(shot: Shot, target: Target, frame: float) -> bool:
+    """Whether the animator has a key of a target at a scene frame."""
+    fcurve = target.fcurve
+    return fcurve is not None and key_type_at(fcurve, frame - shot.shifts[target.curve_id]) not in ("", OURS)
 
 
 def plays(shot: Shot, target: Target, frame: float) -> float:

@@ -187,9 +187,21 @@ def recording_for_takes(shot: Shot) -> Recording:
         strip = audio.find_strip(shot.scene, record.uid)
         if strip is None and notes.clock is None:
             raise
-        clock = AudioClock(*notes.clock) if strip is None else audio.strip_clock(shot.scene, strip)[0]
+        clock = _last_clock(shot, strip, notes)
         seconds = max((take.span.end for take in state.load_library(record).takes.values()), default=0.0)
         return Recording(Path(record.audio_path), seconds, clock, Span(0.0, max(seconds, 0.0)))
+
+
+def _last_clock(shot: Shot, strip: Any, notes: state.Notes) -> AudioClock:
+    """The clock of a strip whose file cannot be read, that of the last write where it tells none."""
+    try:
+        if strip is not None:
+            return audio.strip_clock(shot.scene, strip)[0]
+    except AudioError:
+        if notes.clock is None:
+            raise
+    assert notes.clock is not None
+    return AudioClock(*notes.clock)
 
 
 def _recording_without_strip(shot: Shot, record: state.RETAKE_PG_head) -> Recording:

@@ -10,6 +10,7 @@ import bpy
 from ..core.timing import AudioClock, Span
 from ..operators.common import record_in, why_no_head
 from ..scene import state
+from .panel import draw_summary
 
 
 class KeysSection:
@@ -69,6 +70,7 @@ class RangeSection:
         settings = context.window_manager.retake
         column = self.layout.column(align=True)
         column.prop(settings, "range_mode", text="")
+        draw_summary(column, context)
         new = column.operator("retake.new_takes", icon="ADD")
         new.count, new.range_mode, new.style = settings.count, settings.range_mode, settings.style
         if settings.choose_parts:

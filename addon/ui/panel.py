@@ -25,6 +25,7 @@ from ..operators.common import (
 from ..operators.generate import PART_ITEMS, RANGE_ITEMS
 from ..operators.session import ROOT, session
 from ..scene.shot import find_head
+from ..scene.summary import range_frames, summary_of
 
 CHECKPOINT = ROOT / "backend" / "assets" / "default.safetensors"
 STYLE_ITEMS = tuple(
@@ -141,6 +142,7 @@ def _draw_generating(layout: bpy.types.UILayout, context: bpy.types.Context) -> 
     new = row.operator("retake.new_takes", icon="ADD")
     row.prop(settings, "count", text="")
     column.prop(settings, "range_mode", text="")
+    draw_summary(column, context)
     column.prop(settings, "choose_parts")
     if settings.choose_parts:
         column.grid_flow(columns=2, align=True).prop(settings, "parts")
@@ -157,6 +159,22 @@ def _draw_generating(layout: bpy.types.UILayout, context: bpy.types.Context) -> 
     if settings.lock_seed:
         new.seed = settings.seed
     layout.operator("retake.update_take", icon="FILE_REFRESH")
+
+
+def draw_summary(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """The frames that the range comes to, and how many keys of the animator's there are."""
+    head, record = find_head(context), record_in(context)
+    found = summary_of(context.scene, head) if head is not None and record is not None else None
+    if found is None or record is None:
+        return
+    column = layout.column(align=True)
+    column.scale_y = 0.8
+    frames = range_frames(context.scene, record, context.window_manager.retake.range_mode, found)
+    if frames is not None:
+        column.label(text=f"Frames {frames.start:.0f} to {frames.end:.0f}", icon="PREVIEW_RANGE")
+    keys = f"{found.keys} key{'s' if found.keys != 1 else ''} of yours"
+    channels = f" on {found.channels} channel{'s' if found.channels != 1 else ''}" if found.keys else ""
+    column.label(text=f"{keys}{channels}", icon="KEYFRAME_HLT")
 
 
 def _draw_progress(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

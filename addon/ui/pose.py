@@ -8,9 +8,11 @@ from typing import Any
 
 import bpy
 
+from .. import compat
 from ..core.poses import GROUPS, LINKED, MOUTH_SHAPES, Control, controls_of
 from ..operators.common import why_no_head, why_no_shape_keys
 from ..operators.generate import PART_ITEMS
+from ..scene.keying import OURS, key_type_at
 from ..scene.shot import armature_of, find_head
 from ..scene.targets import NECK_BONE
 
@@ -110,8 +112,8 @@ def _slider(name: str, label: str, least: float) -> str:
     our functions and bpy, and crash at exit.
     """
     return (
-        f"bpy.props.FloatProperty(name={label!r}, min={least}, max=1.0, subtype='FACTOR', options={{'SKIP_SAVE'}}, "
-        f"get=GETTERS[{name!r}], set=SETTERS[{name!r}])"
+        f"bpy.props.FloatProperty(name={label!r}, min={least}, max=1.0, subtype='FACTOR', precision=2, "
+        f"options={{'SKIP_SAVE'}}, get=GETTERS[{name!r}], set=SETTERS[{name!r}])"
     )
 
 
@@ -179,6 +181,7 @@ def _is_found(control: Control, search: str) -> bool:
 def _draw_controls(layout: bpy.types.UILayout, context: bpy.types.Context, controls: list[Control]) -> None:
     """Sliders with their key dots."""
     settings, blocks = context.scene.retake_pose, _blocks()
+    curves = _curves(context)
     column = layout.column(align=True)
     column.use_property_decorate = False
     for control in controls:
@@ -188,8 +191,24 @@ def _draw_controls(layout: bpy.types.UILayout, context: bpy.types.Context, contr
             row.prop(settings, _property_name(control.name), slider=True)
         elif present:
             row.prop(blocks[present[0]], "value", text=control.label, slider=True)
-        for name in present:
-            row.prop_decorator(blocks[name], "value")
+        if present:
+            icon = _dot([curves.get(name) for name in present], context.scene.frame_current_final)
+            row.operator("retake.toggle_key", text="", icon=icon, emboss=False).channels = ",".join(present)
+
+
+def _curves(context: bpy.types.Context) -> dict[str, Any]:
+    """Shape key -> its curve, of the head that is meant."""
+    head = find_head(context)
+    curves = compat.fcurves_of(head.data.shape_keys) if head is not None and head.data.shape_keys else None
+    return {curve.data_path[12:-8]: curve for curve in curves or () if curve.data_path.startswith('key_blocks["')}
+
+
+def _dot(curves: list[Any], frame: float) -> str:
+    """Icon of a control's keys: full where a key of the animator's stands, hollow where it is animated, else a dot."""
+    types = [key_type_at(curve, frame) for curve in curves if curve is not None]
+    if any(type_ and type_ != OURS for type_ in types):
+        return "DECORATE_KEYFRAME"
+    return "DECORATE_ANIMATE" if types else "DECORATE"
 
 
 def _draw_head(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

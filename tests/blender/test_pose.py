@@ -10,6 +10,10 @@ import numpy as np
 import pytest
 
 from retake.addon import compat
+from retake.addon.core.timing import Span
+from retake.addon.scene.keying import key_type_at
+from retake.addon.scene.shot import open_shot
+from retake.addon.scene.summary import range_frames, summarise
 from retake.backend.protocol import CONTROL_NAMES
 from retake.tests.blender.helpers import Stage, error_of
 
@@ -180,3 +184,36 @@ def test_each_group_has_a_keying_set(stage: Stage) -> None:
         bpy.ops.anim.keyframe_insert_by_name(type="RETAKE_KSI_head")
     neck = compat.fcurves_of(stage.head.parent)
     assert {curve.data_path for curve in neck} == {'pose.bones["neck"].rotation_quaternion'}
+
+
+def test_a_controls_dot_keys_and_unkeys_it(stage: Stage) -> None:
+    bpy.ops.retake.new_takes(count=1, seed=3)
+    bpy.context.scene.frame_set(30)
+    curve = stage.curve("browDownLeft")
+    played = curve.evaluate(30)
+    assert key_type_at(curve, 30) == "GENERATED"
+    assert key_type_at(curve, 30.5) == ""
+    block(stage, "browDownLeft").value = played + 0.3
+    bpy.ops.retake.toggle_key(channels="browDownLeft,browDownRight")
+    assert {"browDownLeft", "browDownRight"} == keyed_at(stage, 30)
+    found = summarise(open_shot(bpy.context.scene, stage.head))
+    assert (found.keys, found.channels, found.frames) == (2, 2, (30.0,))
+    bpy.ops.retake.toggle_key(channels="browDownLeft,browDownRight")
+    assert key_type_at(stage.curve("browDownLeft"), 30) == "GENERATED"
+    assert stage.curve("browDownLeft").evaluate(30) == pytest.approx(played, abs=1e-6)
+    assert summarise(open_shot(bpy.context.scene, stage.head)).keys == 0
+
+
+def test_the_panel_tells_the_frames_of_each_range(stage: Stage) -> None:
+    scene = bpy.context.scene
+    stage.key_value("jawOpen", 20, 0.5)
+    stage.key_value("jawOpen", 40, 0.5)
+    scene.frame_set(30)
+    found = summarise(open_shot(scene, stage.head))
+    assert range_frames(scene, stage.record, "NEIGHBOURS", found) == Span(20.0, 40.0)
+    assert range_frames(scene, stage.record, "SELECTED", found) == Span(20.0, 40.0)
+    whole = range_frames(scene, stage.record, "AUDIO", found)
+    assert whole == Span(1.0 - 24.0, 49.0 + 24.0)
+    assert range_frames(scene, stage.record, "PREVIEW", found) is None
+    scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end = True, 5, 15
+    assert range_frames(scene, stage.record, "PREVIEW", found) == Span(5, 15)

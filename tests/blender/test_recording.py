@@ -6,8 +6,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import bpy
+import numpy as np
 import pytest
 
 from retake.addon import compat
@@ -189,3 +191,47 @@ def test_a_cube_in_the_way_does_not_hide_the_head(empty_scene: bpy.types.Scene) 
     head = bpy.context.object
     bpy.context.view_layer.update()
     assert min((head.matrix_world @ vertex.co).z for vertex in head.data.vertices) == pytest.approx(1.0, abs=1e-3)
+
+
+def speed_up(strip: Any, percent: float) -> None:
+    """Give a strip a speed, as Strip > Retiming does."""
+    window = bpy.context.window_manager.windows[0]
+    area = window.screen.areas[0]
+    before, area.type = area.type, "SEQUENCE_EDITOR"
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    compat.show_in_sequencer(bpy.context.scene)
+    bpy.context.scene.sequence_editor.active_strip = strip
+    strip.select = True
+    with bpy.context.temp_override(window=window, screen=window.screen, area=area, region=region):
+        assert bpy.ops.sequencer.retiming_segment_speed_set(speed=percent) == {"FINISHED"}
+    area.type = before
+
+
+@needs_audio
+def test_a_strip_moved_trimmed_and_sped_up_stays_in_sync(stage: Stage) -> None:
+    bpy.ops.retake.new_takes(count=1, seed=3)
+    seconds = np.arange(0.3, 1.8, 0.01)
+    names = ("jawOpen", "mouthClose", "mouthPucker")
+
+    def at(frames: Any) -> Any:
+        return np.stack([[stage.curve(name).evaluate(frame) for frame in frames] for name in names])
+
+    rate, before = 24.0, at(1.0 + 24.0 * seconds)
+    strip = find_strip(stage.scene, stage.record.uid)
+    speed_up(strip, 110.0)
+    setattr(strip, "content_start" if hasattr(strip, "content_start") else "frame_start", 11)
+    setattr(strip, "left_handle_offset" if hasattr(strip, "left_handle_offset") else "frame_offset_start", 4)
+    bpy.ops.retake.show_take(take=1)
+    shifts = np.arange(-1.5, 1.51, 0.05)
+    errors = [np.abs(at(11.0 + rate / 1.1 * seconds + shift) - before).mean() for shift in shifts]
+    assert abs(shifts[int(np.argmin(errors))]) < 0.5
+    assert min(errors) < 0.1 * np.abs(before - before.mean(axis=1, keepdims=True)).mean()
+
+
+@needs_audio
+def test_a_strip_of_two_speeds_is_one_sentence(stage: Stage) -> None:
+    strip = find_strip(stage.scene, stage.record.uid)
+    speed_up(strip, 110.0)
+    strip.retiming_keys.add(timeline_frame=20)
+    assert len(strip.retiming_keys) == 3
+    assert "parts of different speed" in error_of(bpy.ops.retake.new_takes)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from desktop import MAIN, READINGS, SCREEN, Box, Desktop, centre, find_phrase, wait_until
+from .desktop import MAIN, READINGS, SCREEN, Box, Desktop, centre, find_phrase, wait_until
 
 _SIDEBAR = "VIEW_3D/UI"
 _TABS = 28  # pixels, the width of the sidebar's tabs
@@ -89,7 +89,7 @@ class Animator:
             self.desktop.point(600, 500)
             self.desktop.press("n")
             self.wait(lambda: _SIDEBAR in self.see()["regions"], 10, "The sidebar did not open.")
-        left, top, right, bottom = self.see()["regions"][_SIDEBAR]
+        _, top, right, bottom = self.see()["regions"][_SIDEBAR]
         strip = (right - _TABS, top, right, bottom)
         tab = find_phrase(self.desktop.read(strip, is_upright=False), "Retake")
         assert tab, "The sidebar has no tab Retake."
@@ -99,18 +99,19 @@ class Animator:
     def press_button(self, phrase: str) -> None:
         """Click a button of Retake's panel, scrolling to it where it is not in sight."""
         box = self.sidebar()
-        for _ in range(4):
+        for notches in (0, -40, 8, 8, 8, 8):
+            if notches:
+                self.scroll(notches)
             for reading in range(2):
                 found = find_phrase(self.desktop.read(box, reading=reading), phrase)
                 if found:
                     self.desktop.click(*centre(found[0]))
                     return
-            self.scroll(6)
         raise AssertionError(f"The panel has no '{phrase}'.")
 
     def scroll(self, notches: int) -> None:
         """Scroll the sidebar, down where positive."""
-        left, top, right, bottom = self.sidebar()
+        _, _, right, bottom = self.sidebar()
         self.desktop.click(right - 4, bottom - 60, button=5 if notches > 0 else 4, times=abs(notches))
 
     def choose_file(self, path: Path, confirm: str) -> None:
@@ -120,8 +121,11 @@ class Animator:
             self.desktop.click(x, y)
             self.desktop.press("ctrl+a")
             self.desktop.type(text)
-            self.desktop.click(left + 500, bottom - 65, times=1)  # an empty place: closes the completion, then the field
-            self.desktop.click(left + 500, bottom - 65, times=1)
+            self.desktop.click(
+                left + 500, bottom - 65, times=1
+            )  # an empty place: closes the completion, then the field
+            for _ in range(2):  # on an empty place: closes the completion, then the field
+                self.desktop.click(left + 500, bottom - 65)
         self.click(confirm, (right - 240, bottom - 45, right, bottom))
 
     def install_zip(self, path: Path) -> None:

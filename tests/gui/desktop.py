@@ -16,6 +16,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pytesseract
@@ -128,7 +129,10 @@ class Desktop:
         return path
 
     def read(self, box: Box, is_upright: bool = True, reading: int = 0) -> list[list[Word]]:
-        """Lines of words in a part of the screen, by one of `READINGS`; not upright: those that go down, as on the sidebar's tabs."""
+        """Lines of words in a part of the screen, by one of `READINGS`.
+
+        Not upright are those that go down, as on the sidebar's tabs.
+        """
         with Image.open(self.shot("now")) as image:
             return read_words(image.convert("L"), box, is_upright, reading)
 
@@ -160,12 +164,11 @@ class Desktop:
         variables.pop("RETAKE_BACKEND_PYTHON", None)
         variables.pop("PYTHONPATH", None)
         certificates = Path(os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"))
-        if self._launcher:  # its Blender may have another root, whose certificates are not this computer's
-            if certificates.is_file():
-                kept = self.folder / "certificates.crt"
-                if not kept.is_file():
-                    shutil.copy(certificates, kept)
-                variables |= dict.fromkeys(("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"), str(kept))
+        if self._launcher and certificates.is_file():  # its Blender may have another root, without this computer's
+            kept = self.folder / "certificates.crt"
+            if not kept.is_file():
+                shutil.copy(certificates, kept)
+            variables |= dict.fromkeys(("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"), str(kept))
         return variables
 
 
@@ -204,7 +207,7 @@ def find_phrase(lines: Sequence[Sequence[Word]], phrase: str) -> list[Box]:
         for start in range(len(line) - len(wanted) + 1):
             words = line[start : start + len(wanted)]
             ratios = [_likeness(_plain(word.text), want) for word, want in zip(words, wanted, strict=True)]
-            gaps = [after.box[0] - before.box[2] for before, after in zip(words, words[1:], strict=False)]
+            gaps = [after.box[0] - before.box[2] for before, after in pairwise(words)]
             if min(ratios) >= _ALIKE and max(gaps, default=0) < 16:
                 boxes = [word.box for word in words]
                 box = (boxes[0][0], min(b[1] for b in boxes), boxes[-1][2], max(b[3] for b in boxes))
@@ -248,7 +251,7 @@ def _plain(word: str) -> str:
 def _likeness(one: str, other: str) -> float:
     if one == other:
         return 1.0
-    if len(other) < 4:  # too short to be misread and still be told apart
+    if len(other) < 6:  # too short to be misread and still be told apart
         return 0.0
     return difflib.SequenceMatcher(None, one, other).ratio()
 

@@ -98,9 +98,7 @@ def facts():
         },
         "face": hashlib.sha256(json.dumps(face, sort_keys=True).encode()).hexdigest(),
         "turns": hashlib.sha256(json.dumps(turns, sort_keys=True).encode()).hexdigest(),
-        "values": {
-            key.name: round(key.value, 6) for key in (head.data.shape_keys.key_blocks if head else [])
-        },
+        "values": {key.name: round(key.value, 6) for key in (head.data.shape_keys.key_blocks if head else [])},
     }
 
 

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from animator import Animator
-from desktop import MAIN, Desktop, centre
+
+from retake.tests.gui.animator import Animator
+from retake.tests.gui.desktop import Desktop
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "backend" / "assets" / "sample.flac"
