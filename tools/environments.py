@@ -61,6 +61,7 @@ class Environment:
 
 
 BACKEND = Environment("backend", ((3, 11), (3, 13)), "backend-dev.txt", needs_torch=True)
+GUI = Environment("gui", ((3, 11), (3, 13)), "gui.txt")
 BLENDERS = (
     Environment("bpy-4.2", ((3, 11),), "bpy-4.2.txt"),
     Environment("bpy-4.5", ((3, 11),), "bpy-4.5.txt"),

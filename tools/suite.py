@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..addon.core.interpreters import InterpreterError
-from .environments import BACKEND, BLENDERS, ROOT, Environment, EnvironmentMakeError, MissingPythonError, ensure
+from .environments import BACKEND, BLENDERS, GUI, ROOT, Environment, EnvironmentMakeError, MissingPythonError, ensure
 
 _NO_TESTS_COLLECTED = 5  # pytest's exit code
 _BLENDER_TESTS = ROOT / "tests" / "blender"
-_WINDOW_TESTS = ROOT / "tests" / "gui"  # need a windowed Blender: not part of this command
+_WINDOW_TESTS = ROOT / "tests" / "gui"  # need a windowed Blender, see `--gui`
+_LAUNCHER = ROOT.parent / "shared" / "tools" / "blender-gui"
 
 
 @dataclass
@@ -47,13 +49,16 @@ def main(arguments: Sequence[str]) -> int:
     """Make the environments and run the tests.
 
     Args:
-        arguments: `--fast` leaves Blender out; everything else goes to pytest. Paths among them choose what runs:
-            those under tests/blender in each Blender, others in the backend's environment.
+        arguments: `--gui VERSION` drives a windowed Blender instead; `--fast` leaves Blender out; everything else goes
+            to pytest. Paths among them choose what runs: those under tests/blender in each Blender, others in the
+            backend's environment.
 
     Returns:
         Exit code: 0 if all that ran passed.
     """
     options, extra = _parser().parse_known_args(arguments)
+    if options.gui:
+        return _run_window(options.gui, options.blender, extra)
     is_ci = os.environ.get("CI", "").lower() == "true"
     paths = [argument for argument in extra if _is_test_path(argument)]
     others = [argument for argument in extra if argument not in paths]
@@ -76,6 +81,8 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Other arguments go to pytest.",
         allow_abbrev=False,
     )
+    parser.add_argument("--gui", metavar="VERSION", help="only drive the window of that Blender, e.g. 5.2, by clicks")
+    parser.add_argument("--blender", metavar="PATH", help="the Blender program for --gui")
     parser.add_argument("--fast", action="store_true", help="leave out the tests that need Blender")
     return parser
 
@@ -94,6 +101,51 @@ def _is_blender_path(argument: str) -> bool:
 
 def _path(argument: str) -> Path:
     return Path(argument.partition("::")[0]).resolve()
+
+
+def find_window(version: str, blender: str | None, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Which Blender `--gui` drives, as variables for the test.
+
+    Args:
+        version: E.g. "5.2".
+        blender: What was named.
+        environ: Environment variables.
+
+    Raises:
+        MissingPythonError: None was found; the sentence says what to name.
+    """
+    found = {"RETAKE_GUI_VERSION": version}
+    launcher = environ.get("RETAKE_BLENDER_GUI") or str(_LAUNCHER)
+    if blender:
+        return {**found, "RETAKE_GUI_BLENDER": blender}
+    if environ.get("RETAKE_BLENDER_GUI") or _LAUNCHER.is_file():
+        return {**found, "RETAKE_GUI_LAUNCHER": launcher}
+    program = shutil.which("blender")
+    told = subprocess.run([program, "--version"], capture_output=True, text=True).stdout if program else ""
+    if program and f"Blender {version}" in told:
+        return {**found, "RETAKE_GUI_BLENDER": program}
+    raise MissingPythonError(
+        f"No windowed Blender {version} was found: name it with --blender, or its launcher in RETAKE_BLENDER_GUI."
+    )
+
+
+def _run_window(version: str, blender: str | None, extra: Sequence[str]) -> int:
+    """Drive the window of one Blender."""
+    try:
+        found = find_window(version, blender)
+        if shutil.which("tesseract") is None:
+            raise MissingPythonError("The test reads the screen with tesseract: install it (Debian: tesseract-ocr).")
+        python = ensure(GUI)
+    except (EnvironmentMakeError, InterpreterError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(
+        f"Drives {found.get('RETAKE_GUI_BLENDER') or found.get('RETAKE_GUI_LAUNCHER')}, Blender {version}", flush=True
+    )
+    variables = {**os.environ, **found, "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(
+        [str(python), "-m", "pytest", str(_WINDOW_TESTS), "-x", *extra], cwd=ROOT, env=variables
+    ).returncode
 
 
 def _run_in(environment: Environment, what: Sequence[str], extra: Sequence[str], summary: Summary) -> None:

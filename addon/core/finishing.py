@@ -6,14 +6,15 @@ Closures of the lips stay as the take has them at any setting; given values are 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...backend.protocol import MODEL_FPS
-from .timing import FloatArray
+from .blinks import change_blinks, change_gaze
+from .timing import FloatArray, Span
 
 WIDEST = 0.08 * MODEL_FPS  # model frames; standard deviation of the smoothing at 1
 _LEAST = 0.1  # model frames; a smaller deviation would change nothing
@@ -28,11 +29,17 @@ class Finishing:
         strength: Part -> factor on its motion, from rest; 1 is as generated.
         smoothing: Part -> 0 (none) to 1.
         lead: Scene frames by which the mouth comes earlier; negative: later.
+        blinks: Blinks for each one of the take, 0 to 2; 1 is as generated.
+        gaze: Factor on the darts of the eyes; 1 is as generated.
+        quiet: Spans of audio time without blinks, s.
     """
 
     strength: Mapping[str, float] = field(default_factory=dict)
     smoothing: Mapping[str, float] = field(default_factory=dict)
     lead: float = 0.0
+    blinks: float = 1.0
+    gaze: float = 1.0
+    quiet: tuple[Span, ...] = ()
 
     def changes(self, part: str) -> bool:
         """Whether values of a part are changed."""
@@ -41,6 +48,27 @@ class Finishing:
     def shift(self, part: str, fps: float) -> float:
         """Model frames by which a part is read later than it plays."""
         return self.lead / fps * MODEL_FPS if part == "mouth" else 0.0
+
+    def apply_eyes(self, values: FloatArray, names: Sequence[str], start_frame: int) -> FloatArray:
+        """Change the blinks and the gaze of the part `eyes`, then its motion as that of any part.
+
+        Args:
+            values: (N, C) at the model's rate.
+            names: (C,) its channels.
+            start_frame: Model frame of the first row.
+
+        Returns:
+            (N, C).
+        """
+        lids = [column for column, name in enumerate(names) if name.startswith("eyeBlink")]
+        looks = [column for column, name in enumerate(names) if name.startswith("eyeLook")]
+        if self.blinks != 1.0 or self.quiet or self.gaze != 1.0:
+            values = values.copy()
+        if lids and (self.blinks != 1.0 or self.quiet):
+            values[:, lids] = change_blinks(values[:, lids], self.blinks, self.quiet, start_frame)
+        if looks and self.gaze != 1.0:
+            values[:, looks] = change_gaze(values[:, looks], self.gaze)
+        return self.apply("eyes", values)
 
     def apply(self, part: str, values: FloatArray, closed: NDArray[np.bool_] | None = None) -> FloatArray:
         """Change a part's motion.

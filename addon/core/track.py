@@ -156,7 +156,10 @@ def read_take(
         return interpolate(finishing.apply(part, values), positions[asked]), np.zeros(len(frames), bool)
     lowest, highest = np.minimum(values.min(axis=0), 0.0), np.maximum(values.max(axis=0), 1.0)
     if part != "mouth":
-        values = finishing.apply(part, values)
+        if part == "eyes":
+            values = finishing.apply_eyes(values, PARTS[part], take.start_frame)
+        else:
+            values = finishing.apply(part, values)
         return np.clip(interpolate(values, positions[asked]), lowest, highest), np.zeros(len(frames), bool)
     moving = replace(lips, slopes=lips.slopes[[CHANNEL_INDEX[name] for name in PARTS[part]]])
     threshold = moving.threshold(values)

@@ -7,13 +7,17 @@ from typing import Any
 
 import bpy
 
-from ...backend.errors import RetakeError
+from ...backend.errors import InputError, RetakeError
 from ...backend.protocol import PARTS
 from ..core.steps import finish
+from ..core.timing import Span
 from ..scene import state
-from ..scene.shot import open_shot
+from ..scene.shot import open_shot, recording_for_takes
 from . import direct
-from .common import Context, Outcome, record_in, refuse, why_no_takes
+from .common import Context, Outcome, current_shot, record_in, refuse, reporting, why_no_takes
+from .generate import RANGE_ITEMS
+from .orders import find_range
+from .reading import Options, RangeChoice
 from .session import session
 
 _is_resetting: list[bool] = []
@@ -52,10 +56,53 @@ class RETAKE_OT_reset_finishing(bpy.types.Operator):
                 setattr(record, f"strength_{part}", 1.0)
                 setattr(record, f"smoothing_{part}", 0.0)
             record.lead = 0.0
+            record.blinks = record.gaze = 1.0
+            notes = state.load_notes(record)
+            notes.quiet.clear()
+            state.save_notes(record, notes)
         finally:
             _is_resetting.clear()
         refinish(record)
         return {"FINISHED"}
+
+
+class RETAKE_OT_no_blinks(bpy.types.Operator):
+    """Let no take blink in the chosen range; blinks that you keyed stay"""
+
+    bl_idname = "retake.no_blinks"
+    bl_label = "No Blinks in Range"
+    bl_options = {"REGISTER", "UNDO"}
+
+    range_mode: bpy.props.EnumProperty(items=RANGE_ITEMS, name="Range")
+    release: bpy.props.IntProperty(name="Release", default=-1, description="Number of the span to let blink again")
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        """There is a take."""
+        return refuse(cls, why_no_takes(context))
+
+    def execute(self, context: Context) -> Outcome:
+        """Note the span, or forget it, and write anew."""
+
+        def work() -> list[str]:
+            shot = current_shot(context)
+            recording = recording_for_takes(shot)
+            notes = state.load_notes(shot.record)
+            if self.release >= 0:
+                if self.release >= len(notes.quiet):
+                    raise InputError(f"There is no span {self.release + 1} without blinks.", "Choose one of the list.")
+                span, verb = Span(*notes.quiet.pop(self.release)), "may blink again"
+            else:
+                options = Options(range_choice=RangeChoice(self.range_mode))
+                span, _ = finish(find_range(shot, options, recording, None))
+                notes.quiet.append((span.start, span.end))
+                verb = "have no blinks"
+            state.save_notes(shot.record, notes)
+            finish(direct.refinish(shot))
+            frames = recording.clock.frame_span(span)
+            return [f"Frames {frames.start:.0f} to {frames.end:.0f} {verb}."]
+
+        return reporting(self, work)
 
 
 def listen() -> None:
@@ -68,4 +115,4 @@ def stop_listening() -> None:
     state.refinishers.clear()
 
 
-CLASSES = (RETAKE_OT_reset_finishing,)
+CLASSES = (RETAKE_OT_reset_finishing, RETAKE_OT_no_blinks)

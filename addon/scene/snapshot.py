@@ -31,6 +31,7 @@ from .targets import (
     Target,
     bone_is_constrained,
     evaluate,
+    eyes_are_aimed,
     obstacles,
     rotation_mode_is_animated,
     rotations,
@@ -100,7 +101,7 @@ def read_snapshot(
     blocked = {target.curve_id: obstacles(target) for target in shot.targets}
     layers = read_layers(shot)
     blocked |= {name: replace(blocked[name], layered=True) for name in layers.blocked}
-    blocked = block_neck_together(shot, blocked)
+    blocked = block_aimed_eyes(shot, block_neck_together(shot, blocked))
     sampler = FrameSampler(shot.scene, _evaluated_objects(shot), lambda depsgraph: _probe(shot, depsgraph))
     neck = _neck_evaluate(shot, blocked, sampler, layers)
     curves = []
@@ -163,6 +164,14 @@ def block_neck_together(shot: Shot, blocked: dict[str, Obstacles]) -> dict[str, 
         layered=any(blocked[name].layered for name in ids),
     )
     return blocked | dict.fromkeys(ids, together)
+
+
+def block_aimed_eyes(shot: Shot, blocked: dict[str, Obstacles]) -> dict[str, Obstacles]:
+    """Where a constraint aims the eyes, their gaze is left to it: nothing is written on it."""
+    if not eyes_are_aimed(shot.armature):
+        return blocked
+    gaze = [target.curve_id for target in shot.targets if all(name.startswith("eyeLook") for name in target.channels)]
+    return blocked | {name: replace(blocked[name], constrained=True) for name in gaze}
 
 
 def _weight_evaluate(

@@ -21,6 +21,7 @@ from ..core.finishing import Finishing
 from ..core.ledger import Ledger
 from ..core.library import Library
 from ..core.storage import ledger_from_bytes, ledger_to_bytes, library_from_bytes, library_to_bytes
+from ..core.timing import Span
 from .history import RecordKey, key_of, remember
 
 
@@ -55,6 +56,12 @@ def write_anew(record: Any, context: Any) -> None:
 RETAKE_PG_head.__annotations__["lead"] = _finishing_property(
     "Mouth Lead", "Frames by which the mouth comes earlier than it is heard; negative: later", 0.0, -12.0, 12.0, "NONE"
 )
+RETAKE_PG_head.__annotations__["blinks"] = _finishing_property(
+    "Blinks", "Blinks for each one that was generated: 0 none, 1 as generated, 2 twice as many", 1.0, 0.0, 2.0, "FACTOR"
+)
+RETAKE_PG_head.__annotations__["gaze"] = _finishing_property(
+    "Gaze Darts", "How far the eyes dart about; 1 is as generated", 1.0, 0.0, 2.0, "FACTOR"
+)
 for _part in PARTS:
     _label = _part.replace("_", " ")
     RETAKE_PG_head.__annotations__[f"strength_{_part}"] = _finishing_property(
@@ -84,6 +91,9 @@ def finishing_of(record: Any) -> Finishing:
         {part: float(getattr(record, f"strength_{part}")) for part in PARTS},
         {part: float(getattr(record, f"smoothing_{part}")) for part in PARTS},
         float(record.lead),
+        float(record.blinks),
+        float(record.gaze),
+        tuple(Span(*span) for span in load_notes(record).quiet),
     )
 
 
@@ -105,6 +115,7 @@ class Notes:
         previous: Id of the take shown before it, to compare the two.
         stale: Ids of takes whose keys had changed when last looked at.
         locked: (start, end) of spans that the animator locked, s of audio time.
+        quiet: (start, end) of spans without blinks, s of audio time.
         extrapolations: Roles whose action extrapolation was changed so that the NLA plays beside our keys, with what
             it was.
         turns: Curve id -> which write it was, counted over all records that drive the curve (see `sharing`).
@@ -117,6 +128,7 @@ class Notes:
     previous: int = 0
     stale: list[int] = dataclasses.field(default_factory=list)
     locked: list[tuple[float, float]] = dataclasses.field(default_factory=list)
+    quiet: list[tuple[float, float]] = dataclasses.field(default_factory=list)
     extrapolations: dict[str, str] = dataclasses.field(default_factory=dict)
     turns: dict[str, int] = dataclasses.field(default_factory=dict)
 

@@ -7,6 +7,7 @@ bone `neck`, three or four components by its rotation mode. A target is one anim
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from .axes import components_to_matrix, pose_to_model, rotation_path
 FloatArray = NDArray[np.float64]
 NECK_BONE = "neck"
 
+_EYE = re.compile(r"(.*[._ -])?eye(ball)?([._ -]?(l|r|left|right))?", re.IGNORECASE)
 _REPLACING = ("GENERATOR", "FNGENERATOR")
 
 
@@ -110,6 +112,12 @@ def _rotation_targets(armature: bpy.types.Object, bone: bpy.types.PoseBone, mode
 def bone_is_constrained(bone: bpy.types.PoseBone) -> bool:
     """Whether a constraint works on a bone."""
     return any(not constraint.mute and constraint.influence > 0.0 for constraint in bone.constraints)
+
+
+def eyes_are_aimed(armature: bpy.types.Object | None) -> bool:
+    """Whether a constraint turns an eye bone of an armature, e.g. towards a target."""
+    bones = armature.pose.bones if armature is not None and armature.pose is not None else ()
+    return any(_EYE.fullmatch(bone.name) and bone_is_constrained(bone) for bone in bones)
 
 
 @dataclass(frozen=True)

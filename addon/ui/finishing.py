@@ -6,7 +6,9 @@ from __future__ import annotations
 import bpy
 
 from ...backend.protocol import PARTS
+from ..core.timing import AudioClock, Span
 from ..operators.common import record_in, why_no_takes
+from ..scene import state
 
 
 class RETAKE_PT_finishing(bpy.types.Panel):
@@ -37,8 +39,28 @@ class RETAKE_PT_finishing(bpy.types.Panel):
             row = column.row(align=True)
             row.prop(record, f"strength_{part}", slider=True)
             row.prop(record, f"smoothing_{part}", slider=True)
+        column = layout.column(align=True)
+        row = column.row(align=True)
+        row.prop(record, "blinks", slider=True)
+        row.prop(record, "gaze", slider=True)
+        quiet = column.operator("retake.no_blinks", icon="HIDE_OFF")
+        quiet.range_mode = context.window_manager.retake.range_mode
+        _draw_quiet(column, context, record)
         layout.prop(record, "lead")
         layout.operator("retake.reset_finishing", icon="LOOP_BACK")
+
+
+def _draw_quiet(layout: bpy.types.UILayout, context: bpy.types.Context, record: state.RETAKE_PG_head) -> None:
+    """The spans without blinks, in frames, each with a button that releases it."""
+    notes = state.load_notes(record)
+    if not notes.quiet or notes.clock is None:
+        return
+    clock = AudioClock(*notes.clock)
+    for number, span in enumerate(notes.quiet):
+        frames = clock.frame_span(Span(*span))
+        row = layout.row(align=True)
+        row.label(text=f"No blinks: {frames.start:.0f} to {frames.end:.0f}", icon="HIDE_OFF")
+        row.operator("retake.no_blinks", text="", icon="X").release = number
 
 
 CLASSES = (RETAKE_PT_finishing,)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import bpy
 import numpy as np
 import pytest
@@ -78,3 +80,38 @@ def test_it_is_saved_with_the_file(takes: Stage, tmp_path: object) -> None:
     bpy.ops.wm.save_as_mainfile(filepath=path)
     bpy.ops.wm.open_mainfile(filepath=path)
     assert record().strength_head == pytest.approx(0.25)
+
+
+def test_blinks_come_and_go_live_and_not_in_quiet_spans(stage: Stage) -> None:
+    bpy.ops.retake.new_takes(count=1, seed=3)
+    stage.key_value("eyeBlinkLeft", 30, 1.0)
+    frames = np.arange(-20, 70)
+
+    def shut() -> Any:
+        return np.array([stage.curve("eyeBlinkRight").evaluate(frame) for frame in frames])
+
+    before = shut()
+    stage.record.blinks = 0.0
+    assert shut().max() < 0.4
+    assert stage.curve("eyeBlinkLeft").evaluate(30) == pytest.approx(1.0)
+    stage.record.blinks = 1.0
+    assert shut() == pytest.approx(before, abs=1e-5)
+    bpy.ops.retake.no_blinks(range_mode="AUDIO")
+    assert shut().max() < 0.4
+    bpy.ops.retake.no_blinks(release=0)
+    assert shut() == pytest.approx(before, abs=1e-5)
+    bpy.ops.retake.no_blinks(range_mode="AUDIO")
+    bpy.ops.retake.reset_finishing()
+    assert shut() == pytest.approx(before, abs=1e-5)
+
+
+def test_aimed_eyes_are_left_to_their_constraint(stage: Stage) -> None:
+    armature = stage.rig
+    bone = next(bone for bone in armature.pose.bones if "eye" in bone.name.lower())
+    constraint = bone.constraints.new("DAMPED_TRACK")
+    bpy.ops.retake.new_takes(count=1, seed=3)
+    assert stage.curve("eyeLookInLeft") is None
+    assert stage.curve("eyeBlinkLeft") is not None
+    constraint.mute = True
+    bpy.ops.retake.show_take(take=1)
+    assert stage.curve("eyeLookInLeft") is not None

@@ -96,18 +96,86 @@ class Animator:
         self.desktop.click(*centre(tab[0]))
         self.find("Retake", self.sidebar())
 
-    def press_button(self, phrase: str) -> None:
-        """Click a button of Retake's panel, scrolling to it where it is not in sight."""
+    def press_button(self, phrase: str, below: str = "") -> None:
+        """Click a button of Retake's panel, scrolling to it where it is not in sight; the first one below another."""
+        self.desktop.click(*centre(self.seek(phrase, below)))
+
+    def seek(self, phrase: str, below: str = "") -> Box:
+        """Scroll Retake's panel until a phrase is in sight; where it stands.
+
+        Raises:
+            AssertionError: The panel does not have it.
+        """
         box = self.sidebar()
         for notches in (0, -40, 8, 8, 8, 8):
             if notches:
                 self.scroll(notches)
             for reading in range(2):
-                found = find_phrase(self.desktop.read(box, reading=reading), phrase)
+                lines = self.desktop.read(box, reading=reading)
+                found = find_phrase(lines, phrase)
+                if below:
+                    above = find_phrase(lines, below)
+                    found = sorted((one for one in found if above and one[1] > above[0][1]), key=lambda one: one[1])
                 if found:
-                    self.desktop.click(*centre(found[0]))
-                    return
+                    return found[0]
         raise AssertionError(f"The panel has no '{phrase}'.")
+
+    def set_slider(self, name: str, value: float) -> None:
+        """Type a value into a slider of the panel."""
+        x, y = centre(self.seek(name))
+        self.desktop.click(x, y, times=2)
+        self.desktop.press("ctrl+a")
+        self.desktop.type(f"{value:g}")
+        self.desktop.press("Return")
+        time.sleep(0.3)
+
+    def go_to_frame(self, frame: int) -> None:
+        """Step the playhead with the arrow keys."""
+        away = frame - int(self.see()["frame"])
+        if away:
+            self.desktop.point(500, 600)
+            key = "Right" if away > 0 else "Left"
+            self.desktop.xdotool("key", "--delay", "40", "--repeat", str(abs(away)), key)
+        self.wait(lambda: self.see()["frame"] == frame, 20, f"The playhead is not at {frame}.")
+
+    def select_columns(self, *frames: int) -> None:
+        """Select the keys at some frames in the Timeline, and no others."""
+        for number, frame in enumerate(frames):
+            self.go_to_frame(frame)
+            left, _, right, bottom = self.see()["regions"]["DOPESHEET_EDITOR/WINDOW"]
+            self.desktop.point((left + right) // 2, bottom - 10)
+            if number == 0:
+                self.desktop.press("alt+a")
+            self.desktop.press("ctrl+k")
+
+    def choose_take(self, take: int) -> None:
+        """Choose a take from the dropdown."""
+        takes = self.seek("Takes", below="Update Take")
+        left, _, right, _ = self.sidebar()
+        self.desktop.click((left + right) // 2, takes[1] + 36)
+        time.sleep(0.5)
+        words = [line for line in self.desktop.read((left - 300, 0, right, 880)) if line]
+        found = find_phrase(words, f"Take {take},")
+        assert found, f"The dropdown has no Take {take}."
+        self.desktop.click(*centre(found[0]))
+
+    def undo_and_redo(self, what: str) -> None:
+        """Take the last step back and do it again: the curves are as before, bit for bit."""
+        before = self.see()
+
+        def differs() -> bool:
+            now = self.see()
+            return any(now[name] != before[name] for name in ("face", "turns", "own"))
+
+        self.desktop.point(500, 500)
+        self.desktop.press("ctrl+z")
+        self.wait(differs, 20, f"Nothing was undone ({what}).")
+        self.desktop.point(500, 500)
+        self.desktop.press("ctrl+shift+z")
+        self.wait(lambda: self.see()["face"] == before["face"], 20, f"Nothing was redone ({what}).")
+        after = self.see()
+        assert (after["turns"], after["own"]) == (before["turns"], before["own"])
+        assert after["retake"]["comp"] == before["retake"]["comp"]
 
     def scroll(self, notches: int) -> None:
         """Scroll the sidebar, down where positive."""

@@ -74,8 +74,8 @@ class Desktop:
             command = [self._launcher, "exec", self.version, "--", "env", f"PATH={_SYSTEM}", "blender", *command]
         else:
             command = [str(self._blender), *command]
-        log = (self.folder / "blender.log").open("ab")
-        self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=self._environment())
+        with (self.folder / "blender.log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=self._environment())
 
     @property
     def is_running(self) -> bool:

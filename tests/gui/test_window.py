@@ -73,18 +73,124 @@ def test_three_buttons(animator: Animator) -> None:
     animator.wait(lambda: animator.takes["running"], 30, "Nothing is generated.")
     animator.keep_picture("generating")
     animator.wait(lambda: len(animator.takes["takes"]) == 3, GENERATING, "There are no takes.")
+    animator.wait(lambda: not animator.takes["running"] and animator.takes["shown"] == 1, 30, "No take plays.")
     animator.keep_picture("takes")
     assert animator.see()["keys"] > 1000
     assert not animator.see()["own"]
 
 
 def test_undo_and_redo(animator: Animator) -> None:
-    made = animator.see()
+    animator.undo_and_redo("takes")
+
+
+def test_hold_a_smile(animator: Animator) -> None:
+    animator.go_to_frame(40)
+    animator.press_button("Mouth corners")
+    for frame in (40, 60):
+        animator.go_to_frame(frame)
+        animator.set_slider("Mouth Smile", 0.8)
+        assert animator.see()["values"]["mouthSmileLeft"] == 0.8
+        animator.press_button("Key Pose")
+        animator.wait(lambda at=frame: at in frames_of(animator, "mouthSmileLeft"), 20, "The smile is not keyed.")
+    animator.keep_picture("smile_keyed")
+    assert set(animator.see()["own"]) == {smile("Left"), smile("Right")}
+    animator.undo_and_redo("smile")
+    animator.select_columns(40, 60)
+    animator.press_button("Keys")
+    animator.press_button("Hold")
+    animator.wait(
+        lambda: all(key[2] == "MOVING_HOLD" for key in animator.see()["own"][smile("Left")]), 20, "Nothing is held."
+    )
+    assert set(animator.see()["own"]) == {smile("Left"), smile("Right")}
+    animator.keep_picture("held")
+    animator.undo_and_redo("hold")
+
+
+def test_update(animator: Animator) -> None:
+    before = animator.see()
+    animator.press_button("Update Take")
+    animator.wait(lambda: animator.see()["face"] != before["face"], GENERATING, "The take does not follow.")
+    animator.wait(lambda: not animator.takes["running"], 30, "It goes on.")
+    after = animator.see()
+    assert {path: [key[:2] for key in keys] for path, keys in after["own"].items()} == {
+        smile(side): [[40.0, 0.8], [60.0, 0.8]] for side in ("Left", "Right")
+    }
+    animator.go_to_frame(50)
+    assert animator.see()["values"]["mouthSmileLeft"] == pytest.approx(0.8, abs=1e-5)
+    animator.keep_picture("updated")
+    animator.undo_and_redo("update")
+
+
+def test_step_through_takes(animator: Animator) -> None:
+    seen = {animator.see()["face"]}
+    for take in (2, 3):
+        animator.choose_take(take)
+        animator.wait(lambda take=take: animator.takes["shown"] == take, 20, f"Take {take} is not shown.")
+        seen.add(animator.see()["face"])
+        animator.keep_picture(f"take_{take}")
+    assert len(seen) == 3
+    animator.undo_and_redo("switch")
+
+
+def test_mix_the_head_of_another(animator: Animator) -> None:
+    before = animator.see()
+    animator.press_button("Mix")
+    for part in ("Mouth", "Upper Face", "Eyes"):
+        animator.press_button(part, below="Mix")
+    animator.press_button("Take 2")
+    animator.wait(lambda: animator.see()["turns"] != before["turns"], 20, "The head does not turn otherwise.")
+    assert animator.see()["face"] == before["face"]
+    assert ["head", 2] in animator.takes["comp"]
+    animator.keep_picture("mixed")
+    animator.press_button("Mix")
+    animator.undo_and_redo("mix")
+
+
+def test_cancel_half_way(animator: Animator) -> None:
+    before = animator.see()
+    animator.press_button("New Takes")
+    animator.wait(lambda: animator.takes["stage"] == "generating", GENERATING, "Nothing is generated.")
+    animator.keep_picture("half_way")
     animator.desktop.point(500, 500)
-    animator.desktop.press("ctrl+z")
-    animator.wait(lambda: animator.see()["keys"] == 0, 20, "Undo did not take the takes back.")
-    assert animator.takes["takes"] == {}
-    animator.desktop.press("ctrl+shift+z")
-    animator.wait(lambda: animator.see()["face"] == made["face"], 20, "Redo did not bring the takes back.")
-    assert animator.see()["turns"] == made["turns"]
-    animator.keep_picture("redone")
+    animator.desktop.press("Escape")
+    animator.wait(lambda: not animator.takes["running"], 30, "It does not stop.")
+    after = animator.see()
+    assert after["retake"]["takes"] == before["retake"]["takes"]
+    assert (after["face"], after["turns"]) == (before["face"], before["turns"])
+    animator.keep_picture("cancelled")
+
+
+def test_save_and_reopen(animator: Animator) -> None:
+    before, path = animator.see(), animator.desktop.folder / "scene.blend"
+    animator.desktop.point(500, 500)
+    animator.desktop.press("ctrl+s")
+    animator.choose_file(path, "Save")
+    animator.wait(path.exists, 30, "Nothing was saved.")
+    animator.go_back()
+    animator.desktop.point(500, 500)
+    animator.desktop.press("ctrl+n")
+    animator.click("General", (0, 0, 1600, 900))
+    animator.wait(lambda: not animator.see()["head"], 30, "No new file.")
+    animator.desktop.point(500, 500)
+    animator.desktop.press("ctrl+o")
+    animator.choose_file(path, "Open")
+    animator.go_back()
+    animator.wait(lambda: animator.see()["file"] == str(path) and animator.see()["head"], 60, "It was not opened.")
+    after = animator.see()
+    assert (after["face"], after["turns"]) == (before["face"], before["turns"])
+    assert after["retake"]["takes"] == before["retake"]["takes"]
+    animator.keep_picture("reopened")
+    animator.open_sidebar()
+    animator.choose_take(1)
+    animator.wait(lambda: animator.see()["face"] != before["face"], 30, "The take does not play.")
+    assert animator.takes["shown"] == 1
+    animator.keep_picture("switched_again")
+
+
+def smile(side: str) -> str:
+    return f'key_blocks["mouthSmile{side}"].value[0]'
+
+
+def frames_of(animator: Animator, name: str) -> list[float]:
+    """Frames of the animator's keys on a control."""
+    return [key[0] for key in animator.see()["own"].get(f'key_blocks["{name}"].value[0]', [])]
