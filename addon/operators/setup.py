@@ -12,7 +12,8 @@ from .. import compat
 from ..core.timing import AudioClock
 from ..scene import audio, state
 from ..scene.built_in_head import add_head, free_height, read_head_file
-from ..scene.shot import Shot
+from ..scene.editable import is_locked_by_link, linked_instance, make_editable
+from ..scene.shot import Shot, find_head
 from .common import Context, Outcome, current_shot, refuse, reporting, why_no_head
 
 
@@ -85,6 +86,44 @@ class RETAKE_OT_pick_head(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class RETAKE_OT_make_editable(bpy.types.Operator):
+    """Make a library override of the linked character, so that takes can be written on it here"""
+
+    bl_idname = "retake.make_editable"
+    bl_label = "Make Editable"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        """Something linked is selected."""
+        return refuse(cls, "" if linked_in(context) is not None else "Select a linked character")
+
+    def execute(self, context: Context) -> Outcome:
+        """Override it."""
+
+        def work() -> list[str]:
+            chosen = linked_in(context)
+            assert chosen is not None
+            library = next((one.library for one in (chosen, chosen.data) if one is not None and one.library), None)
+            head = make_editable(context.scene, context.view_layer, chosen)
+            for other in context.view_layer.objects:
+                other.select_set(other == head)
+            context.view_layer.objects.active = head
+            source = f", linked from '{Path(library.filepath).name}'," if library is not None else ""
+            return [f"'{head.name}'{source} can be keyed here now; its file is not changed."]
+
+        return reporting(self, work)
+
+
+def linked_in(context: Context) -> bpy.types.Object | None:
+    """The linked character that is meant: the active object where it is an instance of one, else the head."""
+    active = getattr(context, "object", None) or context.view_layer.objects.active
+    if linked_instance(active) is not None:
+        return active
+    head = find_head(context)
+    return head if is_locked_by_link(head) else None
+
+
 class RETAKE_OT_import_audio(bpy.types.Operator):
     """Place a recording in the sequencer, in sync, and direct the head by it"""
 
@@ -153,4 +192,4 @@ def mark_for_other(shot: Shot, name: str, seconds: float) -> list[str]:
     return [f"{listed} {were} made for {recordings}, not for '{name}': update what you keep, or make new takes."]
 
 
-CLASSES = (RETAKE_OT_add_head, RETAKE_OT_pick_head, RETAKE_OT_import_audio)
+CLASSES = (RETAKE_OT_add_head, RETAKE_OT_pick_head, RETAKE_OT_make_editable, RETAKE_OT_import_audio)

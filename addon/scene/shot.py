@@ -127,7 +127,7 @@ def open_shot(scene: bpy.types.Scene, head: bpy.types.Object | None) -> Shot:
     if not compat.is_editable(key):
         raise RigError(
             f"The shape keys of '{head.name}' are linked from another file.",
-            "Make a library override of its mesh data too (one of the object is not enough), or append the head.",
+            "Press Make Editable (it makes a library override of its mesh data too), or append the head.",
         )
     armature = armature_of(head)
     if armature is not None and not compat.is_editable(armature):

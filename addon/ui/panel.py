@@ -24,6 +24,7 @@ from ..operators.common import (
 )
 from ..operators.generate import PART_ITEMS, RANGE_ITEMS
 from ..operators.session import ROOT, session
+from ..operators.setup import linked_in
 from ..scene.shot import find_head
 from ..scene.summary import range_frames, summary_of
 
@@ -82,6 +83,8 @@ class RETAKE_PT_main(bpy.types.Panel):
         meant = find_head(context)
         if len(heads) > 1 and meant is not None:
             layout.operator_menu_enum("retake.pick_head", "head", text=f"Head: {meant.name}", icon="USER")
+        if linked_in(context) is not None:
+            layout.operator("retake.make_editable", icon="LIBRARY_DATA_OVERRIDE")
         layout.operator("retake.import_audio", icon="SOUND")
         record = record_in(context)
         if record is not None and record.audio_path:

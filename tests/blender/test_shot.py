@@ -129,7 +129,7 @@ def test_a_linked_head_is_one_sentence(stage: Stage, tmp_path: Path) -> None:
     with pytest.raises(RigError, match="are linked from another file"):
         open_shot(bpy.context.scene, head)
     overridden = head.override_create(remap_local_usages=True)
-    with pytest.raises(RigError, match="library override of its mesh data"):
+    with pytest.raises(RigError, match="Make Editable"):
         open_shot(bpy.context.scene, overridden)
     overridden.data.override_create(remap_local_usages=True)
     assert "mouth" in open_shot(bpy.context.scene, overridden).parts
