@@ -7,14 +7,14 @@ import math
 
 import bpy
 
-from ...backend.errors import InputError
+from ...backend.errors import InputError, RetakeError
 from ...backend.protocol import PARTS
 from ..core.keys import Finding
 from ..core.steps import Steps, finish
 from ..core.takes import ORIGINAL
 from ..core.timing import Span
 from ..scene import state
-from ..scene.shot import Shot, recording_for_takes
+from ..scene.shot import Shot, has_moved, recording_for_takes
 from . import direct
 from .common import Context, Outcome, current_shot, library_in, record_in, refuse, reporting, why_no_takes
 from .generate import PART_ITEMS, RANGE_ITEMS, TAKE_RANGE
@@ -166,6 +166,33 @@ def use_take(shot: Shot, take: int, options: Options) -> Steps[list[str]]:
     return [f"{name} plays in frames {frames.start:.0f} to {frames.end:.0f}, {named}.", *sentences]
 
 
+class RETAKE_OT_slide_with_audio(bpy.types.Operator):
+    """Move your keys and the takes as the recording's strip was moved or sped up since they were written"""
+
+    bl_idname = "retake.slide_with_audio"
+    bl_label = "Slide With Audio"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        """There is a take, and its recording was moved."""
+        reason = why_no_takes(context)
+        return refuse(cls, reason or ("" if audio_moved(context) else "The recording was not moved since"))
+
+    def execute(self, context: Context) -> Outcome:
+        """Slide."""
+        return reporting(self, lambda: finish(direct.slide(current_shot(context))))
+
+
+def audio_moved(context: Context) -> bool:
+    """Whether the recording of the head that is meant stands elsewhere than at the last write."""
+    try:
+        shot = current_shot(context)
+        return has_moved(state.load_notes(shot.record), recording_for_takes(shot))
+    except RetakeError:
+        return False
+
+
 class RETAKE_OT_lock_range(bpy.types.Operator):
     """Lock what plays in the chosen range: it is given, and no take changes it until it is released"""
 
@@ -196,4 +223,10 @@ class RETAKE_OT_lock_range(bpy.types.Operator):
         return reporting(self, work)
 
 
-CLASSES = (RETAKE_OT_step_take, RETAKE_OT_lock_range, RETAKE_OT_compare_takes, RETAKE_OT_use_take)
+CLASSES = (
+    RETAKE_OT_slide_with_audio,
+    RETAKE_OT_step_take,
+    RETAKE_OT_lock_range,
+    RETAKE_OT_compare_takes,
+    RETAKE_OT_use_take,
+)

@@ -16,8 +16,8 @@ from ..core.render import ChannelPlan, render
 from ..core.steps import Steps, aside, finish
 from ..core.storage import ledger_to_bytes, library_to_bytes
 from ..core.takes import ORIGINAL
-from ..core.timing import Span
-from ..scene import history, rig, state
+from ..core.timing import AudioClock, Span
+from ..scene import history, keying, rig, state
 from ..scene.shot import Recording, Shot, has_moved, locked_frames, recording_for_takes, recording_of
 from ..scene.writer import Books, clear_plans, write_plans
 from .notices import finding_notices, kept_notices, left_standing, reached_limits, refuse_unanswered
@@ -177,6 +177,43 @@ def refinish(shot: Shot) -> Steps[None]:
         reading = yield from read(shot, options, frames, recording)
         parts = tuple(part for part in PARTS if any(entry.part == part for entry in library.comp))
         yield from _write(shot, reading, recording, parts, frames, options)
+
+
+def slide(shot: Shot) -> Steps[list[str]]:
+    """Move the animator's keys, the locked spans and Take 0 as the recording was moved, and write the takes there.
+
+    Raises:
+        InputError: The recording stands where it stood at the last write.
+    """
+    recording, notes = recording_for_takes(shot), state.load_notes(shot.record)
+    if notes.clock is None or not has_moved(notes, recording):
+        raise InputError(
+            "The recording stands where it stood when the takes were written.",
+            "Move its strip or change its speed first.",
+        )
+    old, new = AudioClock(*notes.clock), recording.clock
+    by = new.start_frame - old.start_frame
+    is_same_speed = abs(new.fps - old.fps) < 1e-6
+    by_whole_frames = is_same_speed and abs(by - round(by)) < 1e-4
+    with state.changing(shot.record) as library:
+        frames = recording.clock.frame_span(whole_range(recording))
+        reading = yield from read(shot, Options(), frames, recording)
+        books = reading.books
+        if by_whole_frames:  # what we wrote goes along as it stands
+            moved = keying.slide(shot, books, lambda frames: frames + round(by))
+        else:
+            yield from clear_plans(reading.snapshot, reading.keys, books)
+            moved = keying.slide(shot, books, lambda frames: new.frames(old.seconds(frames)))
+        reading.standing.note_turn(books.ledger, books.notes)
+        books.notes.clock = (new.fps, new.start_frame)
+        books.library.comp[:] = library.comp
+        yield from saving(shot, books)
+    if library.comp and not by_whole_frames:
+        yield from refinish(shot)
+    keys = f"{moved} key{'s' if moved != 1 else ''} of yours and the takes"
+    if is_same_speed:
+        return [f"{keys[0].upper()}{keys[1:]} slid by {by:+.4g} frames with the audio."]
+    return [f"{keys[0].upper()}{keys[1:]} follow the audio at its new speed."]
 
 
 def whole_of(library: Library) -> Span:

@@ -5,12 +5,21 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.takes import OriginalCurve
+from .edit import GENERATED
+from .key_table import read_table
 from .shot import Shot
 from .targets import Target, bone_is_constrained, obstacles
+from .writer import Books
 
+FloatArray = NDArray[np.float64]
 NEAR = 0.01  # frames within which a key is at a frame
 OURS, KEYFRAME, MOVING_HOLD = "GENERATED", "KEYFRAME", "MOVING_HOLD"
 
@@ -165,6 +174,55 @@ def own_pairs(target: Target, chosen: list[Any]) -> int:
 def hold_own(target: Target, chosen: list[Any]) -> int:
     """`hold` between the selected keys of the animator; generated ones beside them are no ends of a hold."""
     return hold(target, [point for point in chosen if point.type != OURS])
+
+
+def slide(shot: Shot, books: Books, place: Callable[[FloatArray], FloatArray]) -> int:
+    """Move all keys of the mapped curves in time, and what is remembered of them.
+
+    Args:
+        shot: The shot.
+        books: What is remembered: the ledger and Take 0 move too.
+        place: New scene frames of scene frames (K,).
+
+    Returns:
+        How many keys of the animator were moved.
+    """
+    count = 0
+    for target in shot.targets:
+        fcurve, shift = target.fcurve, shot.shifts[target.curve_id]
+        if fcurve is None or not len(fcurve.keyframe_points) or why_not(shot, target):
+            continue
+        table = read_table(fcurve)
+        count += int((table["type"] != GENERATED).sum())
+        for name in ("co", "handle_left", "handle_right"):
+            moved = table[name].copy()
+            moved[:, 0] = place(moved[:, 0].astype(np.float64) + shift) - shift
+            fcurve.keyframe_points.foreach_set(name, moved.ravel())
+        fcurve.update()
+        written = books.ledger.curves.get(target.curve_id)
+        if written is not None:
+            frames = place(written.frames.astype(np.float64) + shift) - shift
+            books.ledger.record(target.curve_id, frames, written.values, written.types)
+        for note in books.notes.frozen.get(target.curve_id, []):
+            for point in (note["point"], note["now"]):
+                point[0] = float(place(np.array([point[0] + shift]))[0]) - shift
+            note["frame"] = float(place(np.array([note["frame"] + shift]))[0]) - shift
+        original = books.library.original.get(target.curve_id)
+        if original is not None:
+            books.library.original[target.curve_id] = _slid(original, lambda frames, by=shift: place(frames + by) - by)
+        target.owner.update_tag()
+    return count
+
+
+def _slid(original: OriginalCurve, place: Callable[[FloatArray], FloatArray]) -> OriginalCurve:
+    """Take 0 of a curve, moved in time."""
+    arrays = {name: np.array(values) for name, values in original.arrays.items()}
+    if len(original.frames):
+        arrays["frames"] = place(original.frames)
+        for name in ("co", "handle_left", "handle_right"):
+            if name in arrays:
+                arrays[name][:, 0] = place(arrays[name][:, 0].astype(np.float64))
+    return replace(original, arrays=arrays)
 
 
 def select_generated(shot: Shot) -> int:

@@ -46,7 +46,11 @@ class Animator:
 
     def wait(self, what: Callable[[], object], seconds: float, sentence: str) -> None:
         """Wait for something to be so."""
-        wait_until(what, seconds, sentence)
+        try:
+            wait_until(what, seconds, sentence)
+        except AssertionError:
+            self.keep_picture("failed")
+            raise
 
     def keep_picture(self, name: str) -> None:
         """Keep a picture of the screen as it is after a step."""
@@ -67,6 +71,7 @@ class Animator:
             if found:
                 return found[0]
             time.sleep(1.0)
+        self.keep_picture("failed")
         read = " | ".join(" ".join(word.text for word in line) for line in lines)
         raise AssertionError(f"'{phrase}' is nowhere in {box}; what was read: {read}")
 
@@ -118,6 +123,7 @@ class Animator:
                     found = sorted((one for one in found if above and one[1] > above[0][1]), key=lambda one: one[1])
                 if found:
                     return found[0]
+        self.keep_picture("failed")
         raise AssertionError(f"The panel has no '{phrase}'.")
 
     def set_slider(self, name: str, value: float) -> None:

@@ -7,6 +7,8 @@ Run by `scripts/test.py --gui VERSION`, which says which Blender it drives. A pi
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,10 +23,10 @@ INSTALLING, GENERATING = 600, 240  # s
 
 
 @pytest.fixture(name="animator", scope="module")
-def _animator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Animator]:
+def _animator() -> Iterator[Animator]:
     """At a fresh user's Blender, with the extension's zip and a recording in reach."""
     version = os.environ["RETAKE_GUI_VERSION"]
-    folder = tmp_path_factory.mktemp(f"gui{version}")
+    folder = Path(tempfile.mkdtemp(prefix=f"retake-gui-{version}-"))  # pytest's own may go while other tests run
     launcher, blender = (os.environ.get(name) or None for name in ("RETAKE_GUI_LAUNCHER", "RETAKE_GUI_BLENDER"))
     desktop = Desktop(version, launcher, blender, folder)
     desktop.install()
@@ -37,6 +39,7 @@ def _animator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Animator]:
     animator.wait(facts.exists, 120, "Blender's window did not open.")
     yield animator
     desktop.stop()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_install(animator: Animator) -> None:
@@ -115,10 +118,10 @@ def test_update(animator: Animator) -> None:
     assert {path: [key[:2] for key in keys] for path, keys in after["own"].items()} == {
         smile(side): [[40.0, 0.8], [60.0, 0.8]] for side in ("Left", "Right")
     }
+    animator.undo_and_redo("update")
     animator.go_to_frame(50)
     assert animator.see()["values"]["mouthSmileLeft"] == pytest.approx(0.8, abs=1e-5)
     animator.keep_picture("updated")
-    animator.undo_and_redo("update")
 
 
 def test_step_through_takes(animator: Animator) -> None:
