@@ -47,6 +47,7 @@ class ChannelPlan:
         restore: Spans of scene frames where Take 0 plays: the keys of `Library.original` there come back.
         cleared: Spans of scene frames, ends excluded, that a hold of the animator gives up to and beyond an edge of
             the range: no generated key may stand there, not even one that joined the range to what was beside it.
+        needed: (K,) keys that stay where fewer are written: the lips are closed there; None where all may go.
     """
 
     channel: str
@@ -55,6 +56,7 @@ class ChannelPlan:
     values: FloatArray
     restore: tuple[Span, ...]
     cleared: tuple[Span, ...] = ()
+    needed: NDArray[np.bool_] | None = None
 
 
 def render(
@@ -263,6 +265,7 @@ def _plan(job: _Job, values: FloatArray) -> ChannelPlan:
         times.append(given.frames[inside])
         found.append(given.values[inside])
     order = np.argsort(np.concatenate(times), kind="stable")
+    needed = np.isin(np.concatenate(times)[order], frames[job.track.closed])
     restored = _spans(job.track.frames, job.track.original & ~within_spans(frames, given.locked))
     ours = _spans(job.track.frames, active)
     return ChannelPlan(
@@ -272,6 +275,7 @@ def _plan(job: _Job, values: FloatArray) -> ChannelPlan:
         np.concatenate(found)[order],
         restored,
         tuple(hold for span in ours for hold in _holds_at_ends(span, given.bare)),
+        needed,
     )
 
 

@@ -19,6 +19,7 @@ from ..core.takes import ORIGINAL
 from ..core.timing import AudioClock, Span
 from ..scene import history, keying, rig, state
 from ..scene.shot import Recording, Shot, has_moved, locked_frames, recording_for_takes, recording_of
+from ..scene.sparse import thinned
 from ..scene.writer import Books, clear_plans, write_plans
 from .notices import finding_notices, kept_notices, left_standing, reached_limits, refuse_unanswered
 from .orders import Order, whole_range
@@ -248,6 +249,8 @@ def _write(
     for part in PARTS if anew else parts:
         plans |= render(books.library, recording.clock, reading.given, lips, (part,), limit)
         yield False
+    if shot.record.sparse:
+        plans = yield from thinned(shot, plans, reading.given, float(shot.record.tolerance))
     yield from write_plans(reading.snapshot, reading.keys, plans, books)
     locked = [recording.clock.second_span(span) for span in locked_frames(books.notes, recording)]
     reading.standing.note_turn(books.ledger, books.notes)

@@ -34,7 +34,7 @@ def refinish(record: Any) -> None:
 
 
 class RETAKE_OT_reset_finishing(bpy.types.Operator):
-    """Play the takes as they were generated: strength 1, no smoothing, no lead"""
+    """Play the takes as they were generated: strength 1, no smoothing, no lead, a key on every frame"""
 
     bl_idname = "retake.reset_finishing"
     bl_label = "Reset Finishing"
@@ -57,6 +57,7 @@ class RETAKE_OT_reset_finishing(bpy.types.Operator):
                 setattr(record, f"smoothing_{part}", 0.0)
             record.lead = 0.0
             record.blinks = record.gaze = 1.0
+            record.sparse = False
             notes = state.load_notes(record)
             notes.quiet.clear()
             state.save_notes(record, notes)

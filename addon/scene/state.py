@@ -62,6 +62,14 @@ RETAKE_PG_head.__annotations__["blinks"] = _finishing_property(
 RETAKE_PG_head.__annotations__["gaze"] = _finishing_property(
     "Gaze Darts", "How far the eyes dart about; 1 is as generated", 1.0, 0.0, 2.0, "FACTOR"
 )
+RETAKE_PG_head.__annotations__["sparse"] = (
+    "bpy.props.BoolProperty(name='Sparse Keys', options=set(), update=write_anew, description='Fewer generated keys, "
+    "easier to edit; off: a key on every frame')"
+)
+RETAKE_PG_head.__annotations__["tolerance"] = (
+    "bpy.props.FloatProperty(name='Tolerance', default=0.2, min=0.02, max=5.0, precision=2, step=5, options=set(), "
+    "update=write_anew, description='How far a sparse curve may move any point of the face off the take, mm')"
+)
 for _part in PARTS:
     _label = _part.replace("_", " ")
     RETAKE_PG_head.__annotations__[f"strength_{_part}"] = _finishing_property(

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ...backend.protocol import CONTROL_NAMES, HEAD_ROTATION
 from .. import compat
+from ..core.channels import PART_OF
 from .axes import components_to_matrix, pose_to_model, rotation_path
 
 FloatArray = NDArray[np.float64]
@@ -80,8 +81,14 @@ def shape_key_targets(key: bpy.types.Key) -> list[Target]:
     """Targets of a mesh's shape keys that are named like controls, in the order of CONTROL_NAMES."""
     found = [name for name in CONTROL_NAMES if name in key.key_blocks and key.key_blocks[name] != key.reference_key]
     return [
-        Target(name, (name,), key, f'key_blocks["{bpy.utils.escape_identifier(name)}"].value', 0, "") for name in found
+        Target(name, (name,), key, f'key_blocks["{bpy.utils.escape_identifier(name)}"].value', 0, _group_of(name))
+        for name in found
     ]
+
+
+def _group_of(channel: str) -> str:
+    """Name of the group of curves that a channel's curve goes into: its part."""
+    return PART_OF[channel].replace("_", " ").title()
 
 
 def neck_targets(armature: bpy.types.Object) -> list[Target]:

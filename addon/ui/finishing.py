@@ -47,6 +47,11 @@ class RETAKE_PT_finishing(bpy.types.Panel):
         quiet.range_mode = context.window_manager.retake.range_mode
         _draw_quiet(column, context, record)
         layout.prop(record, "lead")
+        row = layout.row(align=True)
+        row.prop(record, "sparse", toggle=True, icon="KEYFRAME")
+        tolerance = row.row(align=True)
+        tolerance.enabled = record.sparse
+        tolerance.prop(record, "tolerance", text="mm")
         layout.operator("retake.reset_finishing", icon="LOOP_BACK")
 
 

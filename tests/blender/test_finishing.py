@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 
 from retake.addon.scene import state
+from retake.addon.scene.rig import lip_model
+from retake.addon.scene.sparse import reaches_mm
+from retake.backend.protocol import CHANNEL_NAMES
 from retake.tests.blender.helpers import Stage
 
 FRAMES = np.arange(-10, 70)
@@ -115,3 +118,40 @@ def test_aimed_eyes_are_left_to_their_constraint(stage: Stage) -> None:
     constraint.mute = True
     bpy.ops.retake.show_take(take=1)
     assert stage.curve("eyeLookInLeft") is not None
+
+
+def test_sparse_keys_stay_near_the_take_and_keep_closures(takes: Stage) -> None:
+    dense = takes.tracks(FRAMES)
+    count = sum(len(takes.generated(name)) for name in takes.curve_ids())
+    record().sparse = True
+    sparse = takes.tracks(FRAMES)
+    fewer = sum(len(takes.generated(name)) for name in takes.curve_ids())
+    assert fewer < 0.6 * count
+    reach = reaches_mm(takes.shot)
+    off = {name: float(np.abs(sparse[name] - dense[name]).max()) * reach[name] for name in dense if name in reach}
+    assert max(off.values()) < 0.3, max(off, key=lambda name: off[name])
+    lips = lip_model(takes.shot)
+    names = [name for name in CHANNEL_NAMES if name in dense]
+    slopes = lips.slopes[[CHANNEL_NAMES.index(name) for name in names]]
+
+    def opening(tracks: dict[str, Any]) -> Any:
+        return np.stack([tracks[name] for name in names], axis=1) @ slopes
+
+    closed = opening(dense) < 0.5
+    assert np.abs(opening(sparse) - opening(dense))[closed].max(initial=0.0) < 0.05
+    assert takes.at("mouthSmileLeft", [30.0])[0] == pytest.approx(0.7, abs=1e-6)
+    record().tolerance = 1.0
+    assert sum(len(takes.generated(name)) for name in takes.curve_ids()) < fewer
+    point = next(p for p in takes.curve("browInnerUp").keyframe_points if p.type == "GENERATED" and 10 < p.co[0] < 40)
+    frame, value = point.co[0], point.co[1] + 0.2
+    point.co[1] = value
+    bpy.ops.retake.update_take()
+    assert takes.at("browInnerUp", [frame])[0] == pytest.approx(value, abs=1e-6)
+    record().sparse = False
+    assert sum(len(takes.generated(name)) for name in takes.curve_ids()) > 0.95 * count
+    assert not any("scratch" in action.name for action in bpy.data.actions)
+
+
+def test_curves_are_grouped_by_part(takes: Stage) -> None:
+    groups = {name: takes.curve(name).group.name for name in ("jawOpen", "browInnerUp", "eyeBlinkLeft")}
+    assert groups == {"jawOpen": "Mouth", "browInnerUp": "Upper Face", "eyeBlinkLeft": "Eyes"}

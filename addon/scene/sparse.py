@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sparse keys: plans with as few keys as a tolerance on the face allows, judged by the curves that Blender draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import bpy
+import numpy as np
+
+from ...backend.protocol import HEAD_ROTATION
+from .. import compat
+from ..core.given import Given, distance_to
+from ..core.render import ChannelPlan
+from ..core.steps import Steps
+from ..core.thinning import BoolArray, FloatArray, thin
+from .key_table import generated_keys, write_table
+from .rig import read_shapes
+from .shot import Shot
+
+_BESIDE = 2.0  # frames beside the ends of what is rewritten, and beside given keys, where every frame is keyed
+_STILL = 1e-3  # mm a unit; a channel that moves nothing has this
+_HEAD_MM = 200.0  # how far what turns with the neck lies from it, where the mesh does not tell
+
+
+def thinned(
+    shot: Shot, plans: Mapping[str, ChannelPlan], given: Given, tolerance_mm: float
+) -> Steps[dict[str, ChannelPlan]]:
+    """Plans with fewer keys.
+
+    The lips' closed frames, turning points, the ends of what is rewritten and what lies beside given keys stay keyed.
+
+    Args:
+        shot: The shot.
+        plans: Plans with a key on every frame.
+        given: What is given now.
+        tolerance_mm: How far any point of the face may be from the take at a frame, a channel.
+    """
+    reach = reaches_mm(shot)
+    found = dict(plans)
+    with _Pen() as pen:
+        neck: BoolArray | None = None
+        for name, plan in plans.items():
+            if len(plan.frames) < 4:
+                continue
+            kept = thin(
+                plan.frames, plan.values, _needed(plan, given), tolerance_mm / reach.get(name, _STILL), pen.draw
+            )
+            if name in HEAD_ROTATION:
+                neck = kept if neck is None else neck | kept
+            else:
+                found[name] = replace(plan, frames=plan.frames[kept], values=plan.values[kept])
+            yield False
+        for name in HEAD_ROTATION:
+            if name in plans and neck is not None and len(neck) == len(plans[name].frames):
+                found[name] = replace(plans[name], frames=plans[name].frames[neck], values=plans[name].values[neck])
+    return found
+
+
+def reaches_mm(shot: Shot) -> dict[str, float]:
+    """Channel -> mm by which it moves the point that it moves most, a unit (of the neck: a rad)."""
+    template, controls = read_shapes(shot)
+    found = {
+        name: max(float(np.linalg.norm(moved, axis=1).max(initial=0.0)) * 1000.0, _STILL)
+        for name, moved in controls.items()
+    }
+    size = float(np.ptp(template, axis=0).max(initial=0.0)) * 1000.0 / 2.0 or _HEAD_MM
+    return found | dict.fromkeys(HEAD_ROTATION, size)
+
+
+def _needed(plan: ChannelPlan, given: Given) -> BoolArray:
+    """(F,) frames that are keyed whatever comes."""
+    needed = np.zeros(len(plan.frames), bool) if plan.needed is None else plan.needed.copy()
+    for span in plan.rewrite:
+        needed |= (np.abs(plan.frames - span.start) <= _BESIDE) | (np.abs(plan.frames - span.end) <= _BESIDE)
+    channel = given.channels.get(plan.channel)
+    if channel is not None:
+        needed |= distance_to(plan.frames, channel.frames) <= _BESIDE
+        for held in channel.held:
+            needed |= np.abs(plan.frames - held.start) <= _BESIDE
+            needed |= np.abs(plan.frames - held.end) <= _BESIDE
+    steps = np.diff(plan.frames, prepend=plan.frames[:1], append=plan.frames[-1:])
+    return needed | (steps[:-1] > 1.5) | (steps[1:] > 1.5)
+
+
+class _Pen:
+    """A curve of its own in which keys are tried; it goes when done."""
+
+    def __enter__(self) -> _Pen:
+        self._holder = bpy.data.objects.new("Retake scratch", None)
+        curves, _ = compat.ensure_fcurves(self._holder, "Retake scratch")
+        self._curve: Any = compat.new_fcurve(self._holder, curves, "location", 0, "")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        action = self._holder.animation_data.action
+        bpy.data.objects.remove(self._holder)
+        bpy.data.actions.remove(action)
+
+    def draw(self, frames: FloatArray, values: FloatArray) -> Any:
+        """What Blender plays between generated keys."""
+        write_table(self._curve, generated_keys(frames, values))
+        self._curve.keyframe_points.handles_recalc()
+        evaluate = self._curve.evaluate
+        return lambda asked: np.array([evaluate(frame) for frame in asked.tolist()])
