@@ -58,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
     """
     options, extra = _parser().parse_known_args(arguments)
     if options.gui:
-        return _run_window(options.gui, options.blender, extra)
+        return _run_window(options.gui, options.blender, options.pictures, extra)
     is_ci = os.environ.get("CI", "").lower() == "true"
     paths = [argument for argument in extra if _is_test_path(argument)]
     others = [argument for argument in extra if argument not in paths]
@@ -83,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--gui", metavar="VERSION", help="only drive the window of that Blender, e.g. 5.2, by clicks")
     parser.add_argument("--blender", metavar="PATH", help="the Blender program for --gui")
+    parser.add_argument("--pictures", metavar="DIR", help="with --gui: put the manual's screenshots there")
     parser.add_argument("--fast", action="store_true", help="leave out the tests that need Blender")
     return parser
 
@@ -129,7 +130,7 @@ def find_window(version: str, blender: str | None, environ: Mapping[str, str] = 
     )
 
 
-def _run_window(version: str, blender: str | None, extra: Sequence[str]) -> int:
+def _run_window(version: str, blender: str | None, pictures: str | None, extra: Sequence[str]) -> int:
     """Drive the window of one Blender."""
     try:
         found = find_window(version, blender)
@@ -139,13 +140,13 @@ def _run_window(version: str, blender: str | None, extra: Sequence[str]) -> int:
     except (EnvironmentMakeError, InterpreterError) as error:
         print(error, file=sys.stderr)
         return 1
-    print(
-        f"Drives {found.get('RETAKE_GUI_BLENDER') or found.get('RETAKE_GUI_LAUNCHER')}, Blender {version}", flush=True
-    )
+    what = found.get("RETAKE_GUI_BLENDER") or found.get("RETAKE_GUI_LAUNCHER")
+    print(f"Drives Blender {version} by {what}", flush=True)
     variables = {**os.environ, **found, "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run(
-        [str(python), "-m", "pytest", str(_WINDOW_TESTS), "-x", *extra], cwd=ROOT, env=variables
-    ).returncode
+    if pictures:
+        variables["RETAKE_GUI_PICTURES"] = str(Path(pictures).resolve())
+    command = [str(python), "-m", "pytest", str(_WINDOW_TESTS), "-x", *extra]
+    return subprocess.run(command, cwd=ROOT, env=variables).returncode
 
 
 def _run_in(environment: Environment, what: Sequence[str], extra: Sequence[str], summary: Summary) -> None:

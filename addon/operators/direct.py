@@ -21,7 +21,7 @@ from ..scene import history, keying, rig, state
 from ..scene.shot import Recording, Shot, has_moved, locked_frames, recording_for_takes, recording_of
 from ..scene.sparse import thinned
 from ..scene.writer import Books, clear_plans, write_plans
-from .notices import finding_notices, kept_notices, left_standing, reached_limits, refuse_unanswered
+from .notices import corrected_notices, finding_notices, kept_notices, left_standing, reached_limits, refuse_unanswered
 from .orders import Order, whole_range
 from .reading import Options, Reading, asked_about, read
 
@@ -54,7 +54,8 @@ def receive(shot: Shot, order: Order, result: Result) -> Steps[list[str]]:
     found = finding_notices(reading.keys.findings)
     kept = kept_notices(asked, order.options.corrected, order.options.bakes)
     done = _told(library, order, shown, recording)
-    return [done, *dict.fromkeys((*order.notices, *found)), *kept, *reached_limits(shot)]
+    corrected = corrected_notices(reading.keys, order.parts)
+    return [done, *corrected, *dict.fromkeys((*order.notices, *found)), *kept, *reached_limits(shot)]
 
 
 def _told(library: Library, order: Order, shown: int, recording: Recording) -> str:
@@ -138,7 +139,7 @@ def show_take(
             notes.show(take)
         notes.stale = _stale(library, reading, recording)
         yield from _write(shot, reading, recording, parts, recording.clock.frame_span(span), options)
-    found = finding_notices(reading.keys.findings)
+    found = [*corrected_notices(reading.keys, parts), *finding_notices(reading.keys.findings)]
     return [*found, *left_standing(reading.keys, bool(notes.locked))]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 import numpy as np
 
 from ...backend.errors import InputError
+from ..core.channels import channels_of
 from ..core.findings import joined
 from ..core.keys import Choice, CurveState, Finding, FindingKind, KeyState, KeyStatus
 from ..scene.shot import Shot
@@ -51,6 +52,19 @@ def kept_notices(asked: Iterable[Finding], corrected: Choice | None, bakes: Choi
     if bakes is Choice.KEEP and FindingKind.BAKE in kinds:
         found.append("The baked keys were kept: they are given (Bakes: Keep).")
     return found
+
+
+def corrected_notices(keys: KeyState, parts: Collection[str]) -> list[str]:
+    """A sentence about generated keys of some parts that the animator changed: they are given from now on."""
+    channels = set(channels_of(parts))
+    times = {
+        (tuple(curve.keys.channels), round(float(frame), 2))
+        for curve in keys.curves
+        if channels & set(curve.keys.channels) and not curve.keys.obstacle
+        for frame in curve.keys.frames[curve.status == KeyStatus.CORRECTED]
+    }
+    count = len(times)
+    return [f"{count} corrected key{'s are' if count > 1 else ' is'} now kept."] if count else []
 
 
 def left_standing(keys: KeyState, is_locked: bool) -> list[str]:

@@ -43,6 +43,18 @@ def test_a_corrected_key_is_exact_on_every_take(taken: Stage) -> None:
         assert abs(taken.at("jawOpen", [21])[0] - 0.77) <= 1e-6
 
 
+def test_how_many_corrected_keys_are_kept_is_said_once(taken: Stage, capsys: pytest.CaptureFixture[str]) -> None:
+    for channel, frame in (("jawOpen", 21), ("browInnerUp", 25), ("eyeBlinkLeft", 30)):
+        rekey(taken, channel, frame, 0.77)
+    bpy.ops.retake.show_take(take=2)
+    assert "3 corrected keys are now kept." in capsys.readouterr().out
+    rekey(taken, "jawOpen", 35, 0.5)
+    bpy.ops.retake.update_take()
+    assert "1 corrected key is now kept." in capsys.readouterr().out
+    bpy.ops.retake.show_take(take=1)
+    assert "now kept" not in capsys.readouterr().out
+
+
 def test_moved_handles_alone_promote_nothing(taken: Stage) -> None:
     point = taken.point("jawOpen", 21)
     point.handle_left_type = point.handle_right_type = "FREE"

@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from .desktop import MAIN, READINGS, SCREEN, Box, Desktop, centre, find_phrase, wait_until
 
+_FOR_THE_MANUAL = {"backend": "preferences.png", "take_3": "window.png", "held": "hold.png", "mixed": "mix.png"}
 _SIDEBAR = "VIEW_3D/UI"
 _TABS = 28  # pixels, the width of the sidebar's tabs
 
@@ -58,6 +62,10 @@ class Animator:
         picture = self.desktop.shot("now")
         self._pictures.mkdir(parents=True, exist_ok=True)
         (self._pictures / f"{self._steps:02d}_{name}.png").write_bytes(picture.read_bytes())
+        if name in _FOR_THE_MANUAL and os.environ.get("RETAKE_GUI_PICTURES"):
+            kept = Path(os.environ["RETAKE_GUI_PICTURES"]) / _FOR_THE_MANUAL[name]
+            with Image.open(picture) as image:  # 256 colours do for a window, at a third of the size
+                image.convert("RGB").quantize(256).save(kept, optimize=True)
 
     def find(self, phrase: str, box: Box) -> Box:
         """Where a phrase stands on the screen.

@@ -89,3 +89,25 @@ def test_pytests_verdict_counts(
     suite._run_in(BACKEND, [str(file)], ["-p", "no:cacheprovider"], summary)
     assert (summary.passed == ["backend"], summary.failed == ["backend"]) == (passes, not passes)
     assert f"1 {'passed' if passes else 'failed'}" in capfd.readouterr().out
+
+
+def test_the_window_that_is_driven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = {"RETAKE_GUI_VERSION": "5.2"}
+    assert suite.find_window("5.2", "/opt/blender", {}) == {**version, "RETAKE_GUI_BLENDER": "/opt/blender"}
+    launched = suite.find_window("5.2", None, {"RETAKE_BLENDER_GUI": "gui"})
+    assert launched == {**version, "RETAKE_GUI_LAUNCHER": "gui"}
+    launcher = tmp_path / "blender-gui"
+    monkeypatch.setattr(suite, "_LAUNCHER", launcher)
+    monkeypatch.setattr(suite.shutil, "which", lambda name: None)
+    with pytest.raises(MissingPythonError, match="No windowed Blender"):
+        suite.find_window("5.2", None, {})
+    launcher.touch()
+    assert suite.find_window("5.2", None, {}) == {**version, "RETAKE_GUI_LAUNCHER": str(launcher)}
+    program = tmp_path / "blender"
+    program.write_text("#!/bin/sh\necho Blender 4.3.2\n")
+    program.chmod(0o755)
+    launcher.unlink()
+    monkeypatch.setattr(suite.shutil, "which", lambda name: str(program))
+    assert suite.find_window("4.3", None, {}) == {"RETAKE_GUI_VERSION": "4.3", "RETAKE_GUI_BLENDER": str(program)}
+    with pytest.raises(MissingPythonError, match="--blender"):
+        suite.find_window("5.2", None, {})
