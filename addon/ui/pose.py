@@ -29,7 +29,7 @@ def _blocks() -> Any:
 def _get_linked(control: Control) -> Callable[[Any], float]:
     def get(settings: Any) -> float:
         values = [_blocks()[name].value for name in control.channels if name in _blocks()]
-        return max(values, default=0.0)
+        return round(max(values, default=0.0), 3)  # of less, Blender shows six digits
 
     return get
 
@@ -64,9 +64,10 @@ def _get_gaze(axis: str) -> Callable[[Any], float]:
 
     def get(settings: Any) -> float:
         blocks = _blocks()
-        return sum(
+        value = sum(
             sign * blocks[name].value for name, sign in ((f"{plus}Left", 1.0), (f"{minus}Left", -1.0)) if name in blocks
         )
+        return round(value, 3)
 
     return get
 

@@ -170,9 +170,8 @@ def _draw_list(layout: bpy.types.UILayout, context: bpy.types.Context, library: 
     for take in library.takes.values():
         row = column.row(align=True)
         parts = "" if len(take.parts) == len(PARTS) else f" ({', '.join(take.parts)})"
-        mark = f" ({why_stale(context, take)})" if take.id in stale else ""
-        text = f"{take.name}, {frames_of(context, take)}{parts}{mark}"
-        _draw_name(row, settings, take.id, text, take.id == shown)
+        text = f"{take.name}, {frames_of(context, take)}{parts}"
+        _draw_name(row, settings, take.id, text, take.id == shown, "ERROR" if take.id in stale else "NONE")
         row.operator("retake.rename_take", text="", icon="GREASEPENCIL").take = take.id
         pin = row.operator("retake.pin_take", text="", icon="PINNED" if take.pinned else "UNPINNED")
         pin.take, pin.pinned = take.id, not take.pinned
@@ -181,11 +180,15 @@ def _draw_list(layout: bpy.types.UILayout, context: bpy.types.Context, library: 
             details = column.column(align=True)
             details.scale_y = 0.8
             details.label(text=f"Seed {take.seed}, {take.settings.style}", icon="BLANK1")
+            if take.id in stale:
+                details.label(text=f"{why_stale(context, take).capitalize()}: press Update Take", icon="BLANK1")
             if take.note:
                 details.label(text=take.note, icon="BLANK1")
 
 
-def _draw_name(row: bpy.types.UILayout, settings: Any, take: int, text: str, is_shown: bool) -> None:
+def _draw_name(
+    row: bpy.types.UILayout, settings: Any, take: int, text: str, is_shown: bool, icon: str = "NONE"
+) -> None:
     """The button of one take."""
     if settings.mixing:
         button = row.operator("retake.use_take", text=text, icon="OVERLAY")
@@ -193,7 +196,7 @@ def _draw_name(row: bpy.types.UILayout, settings: Any, take: int, text: str, is_
     elif take == ORIGINAL:
         row.operator("retake.show_original", text=text, depress=is_shown)
     else:
-        row.operator("retake.show_take", text=text, depress=is_shown).take = take
+        row.operator("retake.show_take", text=text, depress=is_shown, icon=icon).take = take
 
 
 def _draw_comp(layout: bpy.types.UILayout, context: bpy.types.Context, library: Library) -> None:
