@@ -68,6 +68,8 @@ def test_three_buttons(animator: Animator) -> None:
     animator.desktop.press("Return")  # Blender's cube, camera and light
     animator.press_button("Add Head")
     animator.wait(lambda: animator.see()["head"], 30, "There is no head.")
+    animator.desktop.point(500, 500)
+    animator.desktop.press("KP_1", "KP_Decimal")  # from the front, all of it
     animator.press_button("Import Audio")
     animator.choose_file(animator.desktop.folder / "line.flac", "Import Audio")
     animator.go_back()
