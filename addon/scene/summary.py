@@ -14,9 +14,8 @@ from ...backend.errors import RetakeError
 from ..core import ranges
 from ..core.heard import Heard
 from ..core.timing import AudioClock, Span
-from . import audio, state
 from .keying import OURS
-from .shot import Shot, open_shot
+from .shot import Shot, open_shot, recording_for_takes
 
 _SECONDS = 0.5  # a summary is as old as this at most
 
@@ -30,12 +29,16 @@ class Summary:
         channels: On how many curves.
         frames: Scene frames of these keys, ascending.
         selected: First and last selected key; None where less than two times are selected.
+        clock: Audio time to scene frames; None where nothing tells it.
+        seconds: Length of the recording.
     """
 
     keys: int
     channels: int
     frames: tuple[float, ...]
     selected: Span | None
+    clock: AudioClock | None
+    seconds: float
 
 
 _known: dict[str, tuple[float, Summary]] = {}
@@ -77,7 +80,12 @@ def summarise(shot: Shot) -> Summary:
         frames.update(np.round(own.astype(np.float64), 3).tolist())
         selected += [float(times[chosen].min()), float(times[chosen].max())] if chosen.any() else []
     span = Span(min(selected), max(selected)) if selected and max(selected) - min(selected) >= 1.0 else None
-    return Summary(keys, channels, tuple(sorted(frames)), span)
+    try:
+        recording = recording_for_takes(shot)
+        clock, seconds = recording.clock, recording.seconds
+    except RetakeError:
+        clock, seconds = None, 0.0
+    return Summary(keys, channels, tuple(sorted(frames)), span, clock, seconds)
 
 
 _COLUMNS = ((2, np.float32), (1, np.int32), (1, np.bool_))
@@ -86,26 +94,22 @@ _OURS_NUMBER = bpy.types.Keyframe.bl_rna.properties["type"].enum_items[OURS].val
 
 def range_frames(scene: bpy.types.Scene, record: Any, mode: str, found: Summary) -> Span | None:
     """The scene frames that a range mode comes to now; None where it comes to none, or takes long to find out."""
-    notes = state.load_notes(record)
-    strip = audio.find_strip(scene, record.uid)
-    try:
-        seconds = audio.check_recording(audio.strip_path(strip)) if strip is not None else 0.0
-        clock = audio.strips_in_step(scene, record.uid)[0] if strip is not None else AudioClock(*notes.clock or (0, 0))
-        playhead = scene.frame_current_final
-        whole = clock.frame_span(ranges.whole_audio(seconds))
-        if mode == "AUDIO" and strip is not None:
-            return whole
-        if mode == "PREVIEW" and scene.use_preview_range:
-            return Span(scene.frame_preview_start, scene.frame_preview_end)
-        if mode == "SELECTED":
-            return found.selected
-        if mode == "NEIGHBOURS" and strip is not None:
-            before = [frame for frame in found.frames if frame < playhead - 1e-4]
-            after = [frame for frame in found.frames if frame > playhead + 1e-4]
-            return Span(before[-1] if before else whole.start, after[0] if after else whole.end)
-        if mode == "PHRASE" and strip is not None and record.heard:
-            pauses = [pause for pause in Heard.from_text(record.heard).pauses if pause.length >= ranges.MIN_PAUSE]
-            return clock.frame_span(ranges.phrase_at(pauses, clock, playhead, seconds))
-    except RetakeError:
+    playhead = scene.frame_current_final
+    if mode == "PREVIEW":
+        return Span(scene.frame_preview_start, scene.frame_preview_end) if scene.use_preview_range else None
+    if mode == "SELECTED":
+        return found.selected
+    if found.clock is None:
         return None
-    return None
+    whole = found.clock.frame_span(ranges.whole_audio(found.seconds))
+    if mode == "NEIGHBOURS":
+        before = [frame for frame in found.frames if frame < playhead - 1e-4]
+        after = [frame for frame in found.frames if frame > playhead + 1e-4]
+        start, end = before[-1] if before else whole.start, after[0] if after else whole.end
+        return Span(start, end) if start < end else None
+    if mode == "PHRASE":
+        pauses = [pause for pause in Heard.from_text(record.heard).pauses if pause.length >= ranges.MIN_PAUSE]
+        return (
+            found.clock.frame_span(ranges.phrase_at(pauses, found.clock, playhead, found.seconds)) if pauses else None
+        )
+    return whole
