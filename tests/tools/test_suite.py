@@ -98,7 +98,7 @@ def test_the_window_that_is_driven(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert launched == {**version, "RETAKE_GUI_LAUNCHER": "gui"}
     launcher = tmp_path / "blender-gui"
     monkeypatch.setattr(suite, "_LAUNCHER", launcher)
-    monkeypatch.setattr(suite.shutil, "which", lambda name: None)
+    monkeypatch.setattr("shutil.which", lambda name: None)
     with pytest.raises(MissingPythonError, match="No windowed Blender"):
         suite.find_window("5.2", None, {})
     launcher.touch()
@@ -107,7 +107,7 @@ def test_the_window_that_is_driven(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     program.write_text("#!/bin/sh\necho Blender 4.3.2\n")
     program.chmod(0o755)
     launcher.unlink()
-    monkeypatch.setattr(suite.shutil, "which", lambda name: str(program))
+    monkeypatch.setattr("shutil.which", lambda name: str(program))
     assert suite.find_window("4.3", None, {}) == {"RETAKE_GUI_VERSION": "4.3", "RETAKE_GUI_BLENDER": str(program)}
     with pytest.raises(MissingPythonError, match="--blender"):
         suite.find_window("5.2", None, {})
