@@ -143,6 +143,16 @@ class Animator:
         self.desktop.press("Return")
         time.sleep(0.3)
 
+    def set_number_beside(self, phrase: str, value: int) -> None:
+        """Type a number into the field at the right of a button."""
+        _, y = centre(self.seek(phrase))
+        left, _, right, _ = self.sidebar()
+        self.desktop.click(right - (right - left) // 4, y, times=2)
+        self.desktop.press("ctrl+a")
+        self.desktop.type(str(value))
+        self.desktop.press("Return")
+        time.sleep(0.3)
+
     def go_to_frame(self, frame: int) -> None:
         """Step the playhead with the arrow keys."""
         away = frame - int(self.see()["frame"])
