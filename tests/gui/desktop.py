@@ -103,6 +103,10 @@ class Desktop:
         """Click a place."""
         self.xdotool(*_towards(x, y), "click", "--repeat", str(times), "--delay", "80", str(button), "sleep", "0.3")
 
+    def click_then_press(self, x: int, y: int, seconds: float, key: str) -> None:
+        """Click a place and, some time later, press a key."""
+        self.xdotool(*_towards(x, y), "click", "1", "sleep", f"{seconds:g}", "mousemove", "500", "500", "key", key)
+
     def point(self, x: int, y: int) -> None:
         """Bring the pointer somewhere."""
         self.xdotool(*_towards(x, y))

@@ -13,6 +13,7 @@ import bpy
 
 OUT = Path(sys.argv[sys.argv.index("--") + 1])
 _last = [""]
+_stages = []  # every change of what the backend does
 
 
 def regions():
@@ -78,6 +79,10 @@ def takes_of(context):
 def facts():
     """Everything a test may ask about."""
     context = bpy.context
+    known = takes_of(context)
+    stage = (known.get("stage") or "starting") if known.get("running") else "idle"
+    if not _stages or _stages[-1].split()[-1] != stage:
+        _stages.append(f"{len(_stages)} {stage}")
     head = next((obj for obj in context.scene.objects if obj.type == "MESH" and obj.data.shape_keys), None)
     rig = next((obj for obj in context.scene.objects if obj.type == "ARMATURE"), None)
     face = curves_of(head.data.shape_keys) if head else {}
@@ -88,8 +93,9 @@ def facts():
         "frame": context.scene.frame_current,
         "windows": len(context.window_manager.windows),
         "regions": regions(),
-        "retake": takes_of(context),
+        "retake": known,
         "head": head.name if head else "",
+        "stages": [*_stages],
         "keys": sum(map(len, face.values())) + sum(map(len, turns.values())),
         "own": {
             path: [key for key in keys if key[2] != "GENERATED"]

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from retake.tests.gui.animator import Animator
-from retake.tests.gui.desktop import Desktop
+from retake.tests.gui.desktop import Desktop, centre
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "backend" / "assets" / "sample.flac"
@@ -153,15 +153,15 @@ def test_mix_the_head_of_another(animator: Animator) -> None:
 def test_cancel_half_way(animator: Animator) -> None:
     animator.set_number_beside("New Takes", 16)  # long enough to be cancelled
     before = animator.see()
-    animator.press_button("New Takes")
-    animator.wait(lambda: animator.takes["stage"] in ("face", "head"), GENERATING, "Nothing is generated.")
-    animator.keep_picture("half_way")
-    animator.desktop.point(500, 500)
-    animator.desktop.press("Escape")
-    animator.wait(lambda: not animator.takes["running"], 30, "It does not stop.")
+    button = animator.seek("New Takes")
+    animator.desktop.click_then_press(*centre(button), 1.5, "Escape")
+    animator.wait(lambda: not animator.takes["running"], 60, "It does not stop.")
     after = animator.see()
     assert after["retake"]["takes"] == before["retake"]["takes"]
     assert (after["face"], after["turns"]) == (before["face"], before["turns"])
+    assert "ancelled" in after["retake"]["sentence"]
+    begun = {stage.split()[-1] for stage in set(after["stages"]) - set(before["stages"])}
+    assert begun - {"idle"}, "It had not begun."
     animator.keep_picture("cancelled")
 
 
