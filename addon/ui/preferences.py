@@ -94,18 +94,20 @@ def _draw_state(layout: bpy.types.UILayout) -> None:
 def _draw_buttons(layout: bpy.types.UILayout) -> None:
     """Install or Repair with the size of the download, Remove, Test."""
     is_there = (home() / ENVIRONMENT).exists()
-    row = layout.row(align=True)
     try:
         build = find_build(ROOT, chosen_device())
         size = download_megabytes(ROOT, build)
     except RetakeError as error:
         draw_lines(layout, str(error), "ERROR")
         return
-    loads = f" (downloads about {size} MB)" if size < 1000 else f" (downloads about {size / 1000:.1f} GB)"
+    loads = f"about {size} MB" if size < 1000 else f"about {size / 1000:.1f} GB"
     preferences = bpy.context.preferences.addons[RETAKE_AP_preferences.bl_idname].preferences
+    if not preferences.wheels:
+        layout.label(text=f"Download: {loads}", icon="IMPORT")
+    row = layout.row(align=True)
     verb = "Repair" if is_there else "Install"
     icon = "FILE_REFRESH" if is_there else "IMPORT"
-    row.operator("retake.install_backend", text=verb + ("" if is_there or preferences.wheels else loads), icon=icon)
+    row.operator("retake.install_backend", text=verb, icon=icon)
     if is_there:
         row.operator("retake.remove_backend", icon="TRASH")
     row.operator("retake.test_backend", icon="PLAY")

@@ -53,7 +53,8 @@ def test_install(animator: Animator) -> None:
     animator.press_button("Install Backend")
     box = animator.desktop.bring("Preferences")
     assert animator.takes["no_backend"]
-    animator.click("downloads about", box)
+    assert animator.find("Download: about", box)
+    animator.click("Install", box)
     animator.wait(lambda: animator.takes["is_installing"], 30, "Nothing is installed.")
     animator.keep_picture("installing")
     animator.wait(lambda: not animator.takes["is_installing"], INSTALLING, "The installation does not end.")
