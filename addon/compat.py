@@ -134,11 +134,15 @@ def _channelbag(action: bpy.types.Action, slot: Any, ensure: bool) -> Any | None
 
 
 def new_fcurve(owner: bpy.types.ID, fcurves: Any, data_path: str, index: int, group: str) -> Any:
-    """Make a curve, in a group of that name where the version lets us name one."""
+    """Make a curve, in a group of that name."""
     names = fcurves.bl_rna.functions["new"].parameters.keys()
     keyword = next((word for word in ("group_name", "action_group") if word in names), None)
     extra = {keyword: group} if keyword and group else {}
-    return fcurves.new(data_path, index=index, **extra)
+    fcurve = fcurves.new(data_path, index=index, **extra)
+    if group and not keyword:  # 4.4 and 4.5
+        bag = _channelbag(owner.animation_data.action, owner.animation_data.action_slot, ensure=True)
+        fcurve.group = bag.groups.get(group) or bag.groups.new(group)
+    return fcurve
 
 
 def all_fcurves(action: bpy.types.Action) -> list[Any]:

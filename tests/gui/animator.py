@@ -106,8 +106,11 @@ class Animator:
         strip = (right - _TABS, top, right, bottom)
         tab = find_phrase(self.desktop.read(strip, is_upright=False), "Retake")
         assert tab, "The sidebar has no tab Retake."
-        self.desktop.click(*centre(tab[0]))  # a file that was just opened shows the tabs alone
-        self.wait(lambda: self.sidebar()[2] - self.sidebar()[0] > 100, 20, "The sidebar did not open.")
+        for _ in range(3):  # a file that was just opened shows the tabs alone, and may still be busy
+            self.desktop.click(*centre(tab[0]))
+            time.sleep(1.5)
+            if self.sidebar()[2] - self.sidebar()[0] > 100:
+                break
         self.find("Retake", self.sidebar())
 
     def press_button(self, phrase: str, below: str = "") -> None:
