@@ -56,7 +56,11 @@ def main(arguments: Sequence[str]) -> int:
     Returns:
         Exit code: 0 if all that ran passed.
     """
-    options, extra = _parser().parse_known_args(arguments)
+    parser = _parser()
+    options, extra = parser.parse_known_args(arguments)
+    for name in ("blender", "pictures"):
+        if getattr(options, name) and not options.gui:
+            parser.error(f"--{name} goes with --gui VERSION")
     if options.gui:
         return _run_window(options.gui, options.blender, options.pictures, extra)
     is_ci = os.environ.get("CI", "").lower() == "true"

@@ -18,7 +18,7 @@ from ..scene.shot import Shot, has_moved, recording_for_takes
 from . import direct
 from .common import Context, Outcome, current_shot, library_in, record_in, refuse, reporting, why_no_takes
 from .generate import PART_ITEMS, RANGE_ITEMS, TAKE_RANGE
-from .orders import find_range
+from .orders import chosen_span, find_range
 from .reading import Options, RangeChoice, asked_about
 from .takes import SwitchOperator
 
@@ -212,9 +212,7 @@ class RETAKE_OT_lock_range(bpy.types.Operator):
 
         def work() -> list[str]:
             shot = current_shot(context)
-            recording = recording_for_takes(shot)
-            options = Options(range_choice=RangeChoice(self.range_mode))
-            span, _ = finish(find_range(shot, options, recording, None))
+            span, recording = chosen_span(shot, self.range_mode)
             frames = recording.clock.frame_span(span)
             start, end = math.ceil(frames.start - 1e-3), math.floor(frames.end + 1e-3)
             bpy.ops.retake.lock_span(frame_start=start, frame_end=end)

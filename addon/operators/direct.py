@@ -202,10 +202,10 @@ def slide(shot: Shot) -> Steps[list[str]]:
         reading = yield from read(shot, Options(), frames, recording)
         books = reading.books
         if by_whole_frames:  # what we wrote goes along as it stands
-            moved = keying.slide(shot, books, lambda frames: frames + round(by))
+            moved, left = keying.slide(shot, books, lambda frames: frames + round(by))
         else:
             yield from clear_plans(reading.snapshot, reading.keys, books)
-            moved = keying.slide(shot, books, lambda frames: new.frames(old.seconds(frames)))
+            moved, left = keying.slide(shot, books, lambda frames: new.frames(old.seconds(frames)))
         reading.standing.note_turn(books.ledger, books.notes)
         books.notes.clock = (new.fps, new.start_frame)
         books.library.comp[:] = library.comp
@@ -213,9 +213,9 @@ def slide(shot: Shot) -> Steps[list[str]]:
     if library.comp and not by_whole_frames:
         yield from refinish(shot)
     keys = f"{moved} key{'s' if moved != 1 else ''} of yours and the takes"
-    if is_same_speed:
-        return [f"{keys[0].upper()}{keys[1:]} slid by {by:+.4g} frames with the audio."]
-    return [f"{keys[0].upper()}{keys[1:]} follow the audio at its new speed."]
+    how = f"slid by {by:+.4g} frames with the audio" if is_same_speed else "follow the audio at its new speed"
+    stay = [f"Left as they are: {', '.join(left)}."] if left else []
+    return [f"{keys[0].upper()}{keys[1:]} {how}.", *stay]
 
 
 def whole_of(library: Library) -> Span:

@@ -16,8 +16,7 @@ from ..scene.shot import open_shot, recording_for_takes
 from . import direct
 from .common import Context, Outcome, current_shot, record_in, refuse, reporting, why_no_takes
 from .generate import RANGE_ITEMS
-from .orders import find_range
-from .reading import Options, RangeChoice
+from .orders import chosen_span
 from .session import session
 
 _is_resetting: list[bool] = []
@@ -87,19 +86,21 @@ class RETAKE_OT_no_blinks(bpy.types.Operator):
 
         def work() -> list[str]:
             shot = current_shot(context)
-            recording = recording_for_takes(shot)
-            notes = state.load_notes(shot.record)
+            before, notes = shot.record.notes, state.load_notes(shot.record)
             if self.release >= 0:
                 if self.release >= len(notes.quiet):
                     raise InputError(f"There is no span {self.release + 1} without blinks.", "Choose one of the list.")
-                span, verb = Span(*notes.quiet.pop(self.release)), "may blink again"
+                recording, verb = recording_for_takes(shot), "may blink again"
+                span = Span(*notes.quiet.pop(self.release))
             else:
-                options = Options(range_choice=RangeChoice(self.range_mode))
-                span, _ = finish(find_range(shot, options, recording, None))
+                (span, recording), verb = chosen_span(shot, self.range_mode), "have no blinks"
                 notes.quiet.append((span.start, span.end))
-                verb = "have no blinks"
             state.save_notes(shot.record, notes)
-            finish(direct.refinish(shot))
+            try:
+                finish(direct.refinish(shot))
+            except RetakeError:
+                shot.record.notes = before
+                raise
             frames = recording.clock.frame_span(span)
             return [f"Frames {frames.start:.0f} to {frames.end:.0f} {verb}."]
 

@@ -14,10 +14,18 @@ from ..core.client import Rig
 from ..core.given import Given, check_free
 from ..core.keys import Finding
 from ..core.request import RequestValues, request_values
-from ..core.steps import Steps
+from ..core.steps import Steps, finish
 from ..core.timing import Span
 from ..scene import audio, rig, state
-from ..scene.shot import Recording, Shot, default_parts, mixing_notices, neck_is_animated, recording_of
+from ..scene.shot import (
+    Recording,
+    Shot,
+    default_parts,
+    mixing_notices,
+    neck_is_animated,
+    recording_for_takes,
+    recording_of,
+)
 from ..scene.targets import selected_frames
 from .notices import finding_notices, obstacle_notices
 from .reading import Options, RangeChoice, Reading, asked_about, read
@@ -155,6 +163,17 @@ def find_range(shot: Shot, options: Options, recording: Recording, take: Span | 
     if recording.clock.frame_span(span).length < 1.0:
         raise InputError("The range is shorter than a frame.", "Choose a longer one.")
     return span, (yield from read(shot, options, recording.clock.frame_span(span), recording))
+
+
+def chosen_span(shot: Shot, mode: str) -> tuple[Span, Recording]:
+    """The range that a button's mode means now, s, and the recording that it lies in.
+
+    Raises:
+        InputError: It means none; the sentence says why.
+    """
+    recording = recording_for_takes(shot)
+    span, _ = finish(find_range(shot, Options(range_choice=RangeChoice(mode)), recording, None))
+    return span, recording
 
 
 def choose_range(

@@ -176,7 +176,7 @@ def hold_own(target: Target, chosen: list[Any]) -> int:
     return hold(target, [point for point in chosen if point.type != OURS])
 
 
-def slide(shot: Shot, books: Books, place: Callable[[FloatArray], FloatArray]) -> int:
+def slide(shot: Shot, books: Books, place: Callable[[FloatArray], FloatArray]) -> tuple[int, list[str]]:
     """Move all keys of the mapped curves in time, and what is remembered of them.
 
     Args:
@@ -185,12 +185,16 @@ def slide(shot: Shot, books: Books, place: Callable[[FloatArray], FloatArray]) -
         place: New scene frames of scene frames (K,).
 
     Returns:
-        How many keys of the animator were moved.
+        How many keys of the animator were moved, and the curve ids that were left alone, each with the reason.
     """
     count = 0
+    left = []
     for target in shot.targets:
         fcurve, shift = target.fcurve, shot.shifts[target.curve_id]
-        if fcurve is None or not len(fcurve.keyframe_points) or why_not(shot, target):
+        if fcurve is None or not len(fcurve.keyframe_points):
+            continue
+        if reason := why_not(shot, target):
+            left.append(f"{target.curve_id} ({reason})")
             continue
         table = read_table(fcurve)
         count += int((table["type"] != GENERATED).sum())
@@ -211,7 +215,7 @@ def slide(shot: Shot, books: Books, place: Callable[[FloatArray], FloatArray]) -
         if original is not None:
             books.library.original[target.curve_id] = _slid(original, lambda frames, by=shift: place(frames + by) - by)
         target.owner.update_tag()
-    return count
+    return count, left
 
 
 def _slid(original: OriginalCurve, place: Callable[[FloatArray], FloatArray]) -> OriginalCurve:

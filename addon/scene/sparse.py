@@ -40,23 +40,27 @@ def thinned(
     """
     reach = reaches_mm(shot)
     found = dict(plans)
-    with _Pen() as pen:
-        neck: BoolArray | None = None
-        for name, plan in plans.items():
-            if len(plan.frames) < 4:
-                continue
-            kept = thin(
-                plan.frames, plan.values, _needed(plan, given), tolerance_mm / reach.get(name, _STILL), pen.draw
-            )
-            if name in HEAD_ROTATION:
-                neck = kept if neck is None else neck | kept
-            else:
-                found[name] = replace(plan, frames=plan.frames[kept], values=plan.values[kept])
-            yield False
-        for name in HEAD_ROTATION:
-            if name in plans and neck is not None and len(neck) == len(plans[name].frames):
-                found[name] = replace(plans[name], frames=plans[name].frames[neck], values=plans[name].values[neck])
+    neck: BoolArray | None = None
+    for name, plan in plans.items():
+        if len(plan.frames) < 4:
+            continue
+        tolerance = tolerance_mm / reach.get(name, _STILL)
+        with _Pen() as pen:  # anew for each channel: between two slices it could be saved, or undone
+            kept = thin(plan.frames, plan.values, _needed(plan, given), tolerance, pen.draw)
+        if name in HEAD_ROTATION:
+            neck = kept if neck is None else neck | kept
+        else:
+            found[name] = _cut(plan, kept)
+        yield False
+    for name in HEAD_ROTATION:
+        if name in plans and neck is not None and len(neck) == len(plans[name].frames):
+            found[name] = _cut(plans[name], neck)
     return found
+
+
+def _cut(plan: ChannelPlan, kept: BoolArray) -> ChannelPlan:
+    """A plan with some of its keys."""
+    return replace(plan, frames=plan.frames[kept], values=plan.values[kept])
 
 
 def reaches_mm(shot: Shot) -> dict[str, float]:

@@ -14,8 +14,9 @@ from ...backend.errors import RetakeError
 from ..core import ranges
 from ..core.heard import Heard
 from ..core.timing import AudioClock, Span
+from . import state
 from .keying import OURS
-from .shot import Shot, open_shot, recording_for_takes
+from .shot import Shot, has_moved, open_shot, recording_for_takes
 
 _SECONDS = 0.5  # a summary is as old as this at most
 
@@ -31,6 +32,7 @@ class Summary:
         selected: First and last selected key; None where less than two times are selected.
         clock: Audio time to scene frames; None where nothing tells it.
         seconds: Length of the recording.
+        moved: Whether the recording stands elsewhere than at the last write.
     """
 
     keys: int
@@ -39,6 +41,7 @@ class Summary:
     selected: Span | None
     clock: AudioClock | None
     seconds: float
+    moved: bool
 
 
 _known: dict[str, tuple[float, Summary]] = {}
@@ -83,9 +86,10 @@ def summarise(shot: Shot) -> Summary:
     try:
         recording = recording_for_takes(shot)
         clock, seconds = recording.clock, recording.seconds
+        moved = has_moved(state.load_notes(shot.record), recording)
     except RetakeError:
-        clock, seconds = None, 0.0
-    return Summary(keys, channels, tuple(sorted(frames)), span, clock, seconds)
+        clock, seconds, moved = None, 0.0, False
+    return Summary(keys, channels, tuple(sorted(frames)), span, clock, seconds, moved)
 
 
 _COLUMNS = ((2, np.float32), (1, np.int32), (1, np.bool_))

@@ -22,7 +22,6 @@ from ..operators.common import (
     why_no_shape_keys,
     why_no_takes,
 )
-from ..operators.comp import audio_moved
 from ..operators.generate import PART_ITEMS, RANGE_ITEMS
 from ..operators.session import ROOT, session
 from ..operators.setup import linked_in
@@ -90,7 +89,8 @@ class RETAKE_PT_main(bpy.types.Panel):
         record = record_in(context)
         if record is not None and record.audio_path:
             layout.label(text=Path(record.audio_path).name, icon="FILE_SOUND")
-            if audio_moved(context):
+            found = summary_of(context.scene, meant)
+            if found is not None and found.moved:
                 layout.operator("retake.slide_with_audio", icon="NEXT_KEYFRAME")
         layout.separator()
         _draw_generating(layout, context)

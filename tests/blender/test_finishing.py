@@ -13,7 +13,7 @@ from retake.addon.scene import state
 from retake.addon.scene.rig import lip_model
 from retake.addon.scene.sparse import reaches_mm
 from retake.backend.protocol import CHANNEL_NAMES
-from retake.tests.blender.helpers import Stage
+from retake.tests.blender.helpers import Stage, error_of
 
 FRAMES = np.arange(-10, 70)
 
@@ -103,6 +103,9 @@ def test_blinks_come_and_go_live_and_not_in_quiet_spans(stage: Stage) -> None:
     assert shut().max() < 0.4
     bpy.ops.retake.no_blinks(release=0)
     assert shut() == pytest.approx(before, abs=1e-5)
+    assert "There is no span 8" in error_of(bpy.ops.retake.no_blinks, release=7)
+    assert "preview range" in error_of(bpy.ops.retake.no_blinks, range_mode="PREVIEW")
+    assert state.load_notes(stage.record).quiet == []
     bpy.ops.retake.no_blinks(range_mode="AUDIO")
     bpy.ops.retake.reset_finishing()
     assert shut() == pytest.approx(before, abs=1e-5)

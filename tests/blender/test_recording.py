@@ -238,7 +238,7 @@ def test_a_strip_of_two_speeds_is_one_sentence(stage: Stage) -> None:
 
 
 @needs_audio
-def test_keys_and_takes_slide_with_the_audio(stage: Stage) -> None:
+def test_keys_and_takes_slide_with_the_audio(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
     stage.key_value("mouthSmileLeft", 20, 0.7)
     stage.key_value("browInnerUp", 30, 0.4)
     bpy.ops.retake.new_takes(count=1, seed=3)
@@ -249,7 +249,11 @@ def test_keys_and_takes_slide_with_the_audio(stage: Stage) -> None:
     assert error_of(bpy.ops.retake.slide_with_audio).startswith("Operator bpy.ops.retake.slide_with_audio")
     strip = find_strip(stage.scene, stage.record.uid)
     setattr(strip, "content_start" if hasattr(strip, "content_start") else "frame_start", 11)
+    stage.curve("cheekPuff").lock = True
     bpy.ops.retake.slide_with_audio()
+    assert "cheekPuff (locked)" in capsys.readouterr().out
+    stage.curve("cheekPuff").lock = False
+    before.pop("cheekPuff")
     after = stage.tracks(frames + 10.0)
     assert max(float(np.abs(after[name] - before[name]).max()) for name in before) < 5e-5
     assert stage.point("mouthSmileLeft", 30).co[0] == pytest.approx(30.0, abs=1e-4)
@@ -257,7 +261,7 @@ def test_keys_and_takes_slide_with_the_audio(stage: Stage) -> None:
     again = stage.tracks(frames + 10.0)
     bpy.ops.retake.show_take(take=1)
     still = stage.tracks(frames + 10.0)
-    assert max(float(np.abs(still[name] - again[name]).max()) for name in again) < 5e-5
+    assert max(float(np.abs(still[name] - again[name]).max()) for name in before) < 5e-5
     bpy.ops.retake.show_original()
     assert stage.curve("mouthSmileLeft").evaluate(30) == pytest.approx(0.7)
     assert [point.co[0] for point in stage.curve("browInnerUp").keyframe_points if point.type == "KEYFRAME"] == [40.0]

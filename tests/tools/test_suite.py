@@ -93,21 +93,31 @@ def test_pytests_verdict_counts(
 
 def test_the_window_that_is_driven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     version = {"RETAKE_GUI_VERSION": "5.2"}
-    assert suite.find_window("5.2", "/opt/blender", {}) == {**version, "RETAKE_GUI_BLENDER": "/opt/blender"}
+    programs, launcher = tmp_path / "bin", tmp_path / "blender-gui"
+    programs.mkdir()
+    monkeypatch.setenv("PATH", str(programs))
+    monkeypatch.setattr(suite, "_LAUNCHER", launcher)
+    named = str(tmp_path / "named")
+    assert suite.find_window("5.2", named, {}) == {**version, "RETAKE_GUI_BLENDER": named}
     launched = suite.find_window("5.2", None, {"RETAKE_BLENDER_GUI": "gui"})
     assert launched == {**version, "RETAKE_GUI_LAUNCHER": "gui"}
-    launcher = tmp_path / "blender-gui"
-    monkeypatch.setattr(suite, "_LAUNCHER", launcher)
-    monkeypatch.setattr("shutil.which", lambda name: None)
     with pytest.raises(MissingPythonError, match="No windowed Blender"):
         suite.find_window("5.2", None, {})
     launcher.touch()
     assert suite.find_window("5.2", None, {}) == {**version, "RETAKE_GUI_LAUNCHER": str(launcher)}
-    program = tmp_path / "blender"
+    launcher.unlink()
+    if sys.platform == "win32":
+        return  # the program below is a shell script
+    program = programs / "blender"
     program.write_text("#!/bin/sh\necho Blender 4.3.2\n")
     program.chmod(0o755)
-    launcher.unlink()
-    monkeypatch.setattr("shutil.which", lambda name: str(program))
     assert suite.find_window("4.3", None, {}) == {"RETAKE_GUI_VERSION": "4.3", "RETAKE_GUI_BLENDER": str(program)}
     with pytest.raises(MissingPythonError, match="--blender"):
         suite.find_window("5.2", None, {})
+
+
+@pytest.mark.parametrize("option", ["--blender", "--pictures"])
+def test_what_belongs_to_the_window_is_refused_without_it(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        suite.main([option, "somewhere"])
+    assert f"{option} goes with --gui" in capsys.readouterr().err
