@@ -12,6 +12,16 @@ running.
   time for the channels there are, scaled to 60
 * show_take_300_frames_ms: switching to that take by the operator, i.e. reading, comparing, rendering and writing
 * seconds_per_second_one_take: from audio to channels, features included, over the seconds of audio; one take, one core
+
+With `--window VERSION`, a windowed Blender instead, found as `scripts/test.py --gui` finds it:
+
+* longest_callback_ms_NAME: longest call of ours by Blender (modal, draw, poll, timer) while two takes are generated
+* switch_ms_NAME, undo_ms_NAME, redo_ms_NAME: until another take's curves are written, with the undo step; NAME is
+  300_frames or five_minutes
+* playback_fps_retake, playback_fps_bare: three heads, five minutes, sound, solid view, 24 fps asked; bare is without
+  the extension
+* scrub_ms_retake, scrub_ms_bare: going to a frame and drawing the window
+* ours_ms_per_played_frame, frame_handlers_of_ours: what our functions take of a played frame, how many are handlers
 """
 
 from __future__ import annotations
@@ -29,6 +39,7 @@ from pathlib import Path
 
 from ..addon.core.interpreters import InterpreterError
 from .environments import BACKEND, ROOT, EnvironmentMakeError, demo_blender, ensure
+from .suite import find_window
 
 _PARTS = {"clips": "bench_backend", "backend": "bench_backend", "scene": "bench_scene"}
 LEAST_RUNS = 5
@@ -48,6 +59,9 @@ def main(arguments: Sequence[str]) -> int:
     if options.part:
         part = importlib.import_module(f".{_PARTS[options.part]}", __package__)
         return int(part.main(options.part, options.folder, options.runs))
+    if options.blender and not options.window:
+        print("--blender goes with --window VERSION", file=sys.stderr)
+        return 2
     if options.runs < LEAST_RUNS:
         print(f"{options.runs} runs are too few for a median: use {LEAST_RUNS} or more.", file=sys.stderr)
         return 2
@@ -56,8 +70,11 @@ def main(arguments: Sequence[str]) -> int:
     except (EnvironmentMakeError, InterpreterError) as error:
         print(error, file=sys.stderr)
         return 1
-    with tempfile.TemporaryDirectory() as name:
-        samples = _run_parts(pythons, Path(name), options.runs)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        if options.window:
+            samples = _run_window(options.window, options.blender, pythons["backend"], Path(name), options.runs)
+        else:
+            samples = _run_parts(pythons, Path(name), options.runs)
     if samples is None:
         return 1
     figures = summarise(samples)
@@ -79,9 +96,38 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="bench.py", description="Measures times and memory; takes a minute or two.")
     parser.add_argument("--json", action="store_true", help="print the figures as one JSON object on the last line")
     parser.add_argument("--runs", type=int, default=7, help=f"runs a figure, at least {LEAST_RUNS}; default 7")
+    parser.add_argument("--window", metavar="VERSION", help="measure in a windowed Blender instead, e.g. 5.2")
+    parser.add_argument("--blender", metavar="PATH", help="the Blender program for --window")
     parser.add_argument("--part", choices=tuple(_PARTS), help=argparse.SUPPRESS)  # how it re-runs itself
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     return parser
+
+
+def _run_window(
+    version: str, blender: str | None, backend: Path, folder: Path, runs: int
+) -> dict[str, list[float]] | None:
+    """Run the window's part in a windowed Blender; None where there is none or it failed."""
+    try:
+        found = find_window(version, blender)
+    except EnvironmentMakeError as error:
+        print(error, file=sys.stderr)
+        return None
+    script = [str(ROOT / "scripts" / "bench.py"), "--part", "clips", "--folder", str(folder), "--runs", str(runs)]
+    subprocess.run([str(backend), *script], check=True, stdout=sys.stderr)
+    (folder / "user").mkdir()  # Blender takes no settings folder that is not there
+    arguments = ["--python", str(ROOT / "tools" / "bench_window.py"), "--", str(folder), str(runs)]
+    variables = {**os.environ, "BLENDER_USER_RESOURCES": str(folder / "user"), "RETAKE_BACKEND_PYTHON": str(backend)}
+    if "RETAKE_GUI_LAUNCHER" in found:  # its Blender lives in a root of its own, and starts this computer's Pythons so
+        starter = folder / "backend-python"
+        starter.write_text(f'#!/bin/sh\nHOST_PYTHON="{backend}" exec /usr/local/bin/host-python "$@"\n')
+        starter.chmod(0o755)
+        variables["RETAKE_BACKEND_PYTHON"] = str(starter)
+        command = [found["RETAKE_GUI_LAUNCHER"], "run", version, "--", *arguments]
+    else:
+        command = [found["RETAKE_GUI_BLENDER"], "--window-geometry", "0", "0", "1600", "900", *arguments]
+    subprocess.run(command, cwd=ROOT, env=variables, stdout=sys.stderr)
+    result = folder / "window.json"
+    return json.loads(result.read_text(encoding="utf-8")) if result.is_file() else None
 
 
 def _run_parts(pythons: Mapping[str, Path], folder: Path, runs: int) -> dict[str, list[float]] | None:

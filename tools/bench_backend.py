@@ -17,7 +17,7 @@ from ..backend.pipelines.performance import PerformanceOptions
 from ..backend.session import Session
 from .demo import SAMPLE
 
-CLIPS = {"five": 5.0, "eight": 8.0, "thirty": 30.0}
+CLIPS = {"five": 5.0, "eight": 8.0, "thirty": 30.0, "minutes": 300.0}
 """Name -> seconds of speech: the sample, repeated and cut."""
 
 

@@ -17,7 +17,7 @@ T = TypeVar("T")
 Steps = Generator[bool, None, T]
 """Yields whether it waits for another thread (True) or has more to do at once (False); returns a T."""
 
-_PAUSE = 0.001  # s between two looks at another thread
+_PAUSE = 0.0002  # s between two looks at another thread
 
 
 def finish(steps: Steps[T]) -> T:

@@ -33,6 +33,7 @@ _MAGIC = b"RETAKE"
 _HEAD = struct.Struct("<6sHI")
 _LENGTH = struct.Struct("<I")
 _MAX_BYTES = 1 << 30
+_SMALL, _FAST = 6, 1  # zlib's levels: for what is packed once, and for what is packed anew at every write
 _TAKE_CHUNKS: WeakKeyDictionary[Take, bytes] = WeakKeyDictionary()
 _ORIGINAL_CHUNKS: WeakKeyDictionary[OriginalCurve, bytes] = WeakKeyDictionary()
 
@@ -86,7 +87,7 @@ def ledger_to_bytes(ledger: Ledger) -> bytes:
         name: [arrays.add(curve.frames), arrays.add(curve.values), arrays.add(curve.types)]
         for name, curve in ledger.curves.items()
     }
-    return _pack({"kind": "ledger", "curves": curves}, arrays, [])
+    return _pack({"kind": "ledger", "curves": curves}, arrays, [], _FAST)
 
 
 def ledger_from_bytes(data: bytes) -> Ledger:
@@ -182,8 +183,8 @@ def _read_original(chunk: bytes) -> OriginalCurve:
     return curve
 
 
-def _pack(header: Mapping[str, Any], arrays: _Arrays, chunks: Sequence[bytes]) -> bytes:
-    block = _block({**header, "sizes": [len(chunk) for chunk in chunks]}, arrays)
+def _pack(header: Mapping[str, Any], arrays: _Arrays, chunks: Sequence[bytes], level: int = _SMALL) -> bytes:
+    block = _block({**header, "sizes": [len(chunk) for chunk in chunks]}, arrays, level)
     body = b"".join([_LENGTH.pack(len(block)), block, *chunks])
     return _HEAD.pack(_MAGIC, FORMAT_VERSION, zlib.crc32(body)) + body
 
@@ -209,10 +210,10 @@ def _unpack(data: bytes, kind: str) -> tuple[dict[str, Any], list[NDArray[Any]],
     return header, arrays, [body[first:end] for first, end in itertools.pairwise(ends.tolist())]
 
 
-def _block(header: Mapping[str, Any], arrays: _Arrays) -> bytes:
+def _block(header: Mapping[str, Any], arrays: _Arrays, level: int = _SMALL) -> bytes:
     listed = [[array.dtype.str, list(array.shape)] for array in arrays.items]
     text = json.dumps({**header, "arrays": listed}).encode()
-    return zlib.compress(b"".join([_LENGTH.pack(len(text)), text, *map(_planes, arrays.items)]), 6)
+    return zlib.compress(b"".join([_LENGTH.pack(len(text)), text, *map(_planes, arrays.items)]), level)
 
 
 def _open_block(block: bytes) -> tuple[dict[str, Any], list[NDArray[Any]]]:

@@ -9,7 +9,6 @@ import bpy
 
 from ...backend.errors import InputError, RetakeError
 from ...backend.protocol import PARTS
-from ..core.keys import Finding
 from ..core.steps import Steps, finish
 from ..core.takes import ORIGINAL
 from ..core.timing import Span
@@ -19,7 +18,7 @@ from . import direct
 from .common import Context, Outcome, current_shot, library_in, record_in, refuse, reporting, why_no_takes
 from .generate import PART_ITEMS, RANGE_ITEMS, TAKE_RANGE
 from .orders import chosen_span, find_range
-from .reading import Options, RangeChoice, asked_about
+from .reading import Options, RangeChoice
 from .takes import SwitchOperator
 
 _wanted: list[int] = []
@@ -114,16 +113,9 @@ class RETAKE_OT_use_take(SwitchOperator, bpy.types.Operator):
         options = self.asked()
         return Options(parts=parts, range_choice=RangeChoice(self.range_mode), corrected=options.corrected)
 
-    def open_questions(self, shot: Shot) -> list[Finding]:
-        """What has to be decided before it is written."""
-        options = self.chosen()
-        span = finish(used_span(shot, self.take, options))
-        reading = finish(direct.read_take(shot, self.take, options, span))
-        return asked_about(shot, reading, options.parts or PARTS)
-
-    def execute(self, context: Context) -> Outcome:
+    def switch(self, shot: Shot) -> Steps[list[str]]:
         """Use it."""
-        return reporting(self, lambda: finish(use_take(current_shot(context), self.take, self.chosen())))
+        return (yield from use_take(shot, self.take, self.chosen()))
 
 
 def used_span(shot: Shot, take: int, options: Options) -> Steps[Span]:

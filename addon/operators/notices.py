@@ -13,6 +13,19 @@ from ..core.findings import joined
 from ..core.keys import Choice, CurveState, Finding, FindingKind, KeyState, KeyStatus
 from ..scene.shot import Shot
 
+
+class UndecidedError(InputError):
+    """Only the animator can say what becomes of changed keys.
+
+    Attributes:
+        found: What was found.
+    """
+
+    def __init__(self, message: str, remedy: str, found: Collection[Finding]) -> None:
+        super().__init__(message, remedy)
+        self.found = found
+
+
 _OURS = (KeyStatus.GENERATED, KeyStatus.CORRECTED, KeyStatus.REPLACED)
 
 
@@ -31,16 +44,16 @@ def finding_notices(found: Iterable[Finding]) -> list[str]:
     return [finding.sentence for finding in joined(found)]
 
 
-def refuse_unanswered(found: Iterable[Finding]) -> None:
+def refuse_unanswered(found: Collection[Finding]) -> None:
     """Refuse to write while the animator did not choose what becomes of changed keys.
 
     Raises:
-        InputError: Something was found; the sentence names it and the choices.
+        UndecidedError: Something was found; the sentence names it and the choices.
     """
     sentences = finding_notices(found)
     if sentences:
         more = f" (and {len(sentences) - 1} more such changes)" if len(sentences) > 1 else ""
-        raise InputError(sentences[0].rstrip(".") + more + ".", "Choose one under Changed Keys.")
+        raise UndecidedError(sentences[0].rstrip(".") + more + ".", "Choose one under Changed Keys.", found)
 
 
 def kept_notices(asked: Iterable[Finding], corrected: Choice | None, bakes: Choice) -> list[str]:

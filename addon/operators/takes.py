@@ -10,7 +10,7 @@ import bpy
 
 from ..core.keys import Choice, Finding
 from ..core.library import Library
-from ..core.steps import finish
+from ..core.steps import Steps, finish
 from ..core.takes import Take
 from ..core.timing import Span
 from ..scene import history, state
@@ -18,8 +18,8 @@ from ..scene.shot import Shot, recording_for_takes, written_clock
 from . import direct
 from .asking import BAKE_ITEMS, CORRECTED_ITEMS
 from .common import Context, Outcome, current_shot, library_in, record_in, refuse, reporting, why_no_head, why_no_takes
-from .notices import finding_notices
-from .reading import Options, asked_about
+from .notices import UndecidedError, finding_notices
+from .reading import Options
 
 
 class TakeOperator:
@@ -63,16 +63,28 @@ class SwitchOperator:
         """What was chosen."""
         return Options(corrected=None if self.corrected == "ASK" else Choice(self.corrected))
 
-    def open_questions(self, shot: Shot) -> list[Finding]:
-        """What has to be decided first; each operator has its own."""
+    def switch(self, shot: Shot) -> Steps[list[str]]:
+        """Write what shall play; each operator has its own."""
         raise NotImplementedError
 
+    def execute(self, context: Context) -> Outcome:
+        """Switch."""
+        return reporting(self, lambda: finish(self.switch(current_shot(context))))
+
     def invoke(self, context: Context, event: bpy.types.Event) -> Outcome:
-        """In a window: ask where there is something to decide."""
+        """In a window: switch at once, or ask where there is something to decide."""
         found: list[Finding] = []
-        outcome = reporting(self, lambda: found.extend(self.open_questions(current_shot(context))))
-        if outcome != {"FINISHED"} or not found or self.corrected != "ASK":
-            return self.execute(context) if outcome == {"FINISHED"} else outcome
+
+        def attempt() -> list[str]:
+            try:
+                return finish(self.switch(current_shot(context)))
+            except UndecidedError as error:
+                found.extend(error.found)
+                return []
+
+        outcome = reporting(self, attempt)
+        if not found:
+            return outcome
         self.corrected, self.sentence = "KEEP", finding_notices(found)[0]
         return context.window_manager.invoke_props_dialog(self, width=640)
 
@@ -95,14 +107,9 @@ class RETAKE_OT_show_take(SwitchOperator, bpy.types.Operator):
         """What was chosen."""
         return replace(super().asked(), bakes=Choice(self.bakes))
 
-    def open_questions(self, shot: Shot) -> list[Finding]:
-        """What has to be decided before the take is written."""
-        reading = finish(direct.read_take(shot, self.take, self.asked()))
-        return asked_about(shot, reading, reading.books.library.take(self.take).parts)
-
-    def execute(self, context: Context) -> Outcome:
+    def switch(self, shot: Shot) -> Steps[list[str]]:
         """Show it."""
-        return reporting(self, lambda: finish(direct.show_take(current_shot(context), self.take, self.asked())))
+        return (yield from direct.show_take(shot, self.take, self.asked()))
 
 
 class RETAKE_OT_show_original(SwitchOperator, bpy.types.Operator):
@@ -111,13 +118,9 @@ class RETAKE_OT_show_original(SwitchOperator, bpy.types.Operator):
     bl_idname = "retake.show_original"
     bl_label = "Original"
 
-    def open_questions(self, shot: Shot) -> list[Finding]:
-        """What has to be decided before our keys go."""
-        return asked_about(shot, finish(direct.read_whole(shot, self.asked())), None)
-
-    def execute(self, context: Context) -> Outcome:
+    def switch(self, shot: Shot) -> Steps[list[str]]:
         """Take our keys off."""
-        return reporting(self, lambda: finish(direct.show_original(current_shot(context), self.asked())))
+        return (yield from direct.show_original(shot, self.asked()))
 
 
 class RETAKE_OT_pin_take(TakeOperator, bpy.types.Operator):

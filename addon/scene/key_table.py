@@ -7,6 +7,7 @@ are those of the action (in NLA tweak mode they differ from the scene's by a shi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,9 @@ _COLUMNS = [
 ]
 """By byte of a row: the column it belongs to, "" where it is padding."""
 
+_EASING = ("easing", "back", "amplitude", "period")
+_SHAPE = tuple(name for name in KEY.names or () if name not in (*_EASING, "type", "interpolation"))
+
 FREE, AUTO, VECTOR, ALIGNED, AUTO_CLAMPED = 0, 1, 2, 3, 4
 AUTOMATIC = np.array([False, True, True, False, True])
 """By handle type: whether Blender computes such handles from the neighbouring keys."""
@@ -58,14 +62,22 @@ def empty(count: int = 0) -> Table:
 
 
 def read_table(fcurve: Any) -> Table:
-    """All keys of a curve."""
+    """All keys of a curve; what tells of easing stays 0, as we write it, where all keys are ours and none eases."""
     points = fcurve.keyframe_points
     table = empty(len(points))
-    for name in KEY.names or ():
+    _read_columns(points, table, ("type", "interpolation"))
+    is_plain = bool((table["type"] == _GENERATED_KEY["type"]).all())
+    is_plain &= bool((table["interpolation"] == _GENERATED_KEY["interpolation"]).all())
+    _read_columns(points, table, _SHAPE if is_plain else (*_SHAPE, *_EASING))
+    return table
+
+
+def _read_columns(points: Any, table: Table, names: Sequence[str]) -> None:
+    """Fill some columns of a table."""
+    for name in names:
         column = np.empty(table[name].size, table[name].dtype)
         points.foreach_get(name, column)
         table[name] = column.reshape(table[name].shape)
-    return table
 
 
 def write_table(fcurve: Any, table: Table, old: Table | None = None) -> None:
