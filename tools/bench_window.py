@@ -165,7 +165,8 @@ def _generation(clip: Path, name: str, runs: int, samples: Samples) -> Course:
         switched.append((time.perf_counter() - started) * 1000.0)
         yield
     samples[f"switch_ms_{name}"] = switched[1:]
-    back, again = [], []
+    back: list[float] = []
+    again: list[float] = []
     for _ in range(min(runs, 5)):
         for operator, times in ((bpy.ops.ed.undo, back), (bpy.ops.ed.redo, again)):
             started = time.perf_counter()
@@ -237,8 +238,9 @@ def _play(kind: str, samples: Samples) -> Course:
 
 def _frame_handlers() -> int:
     """How many functions of ours Blender calls at every frame."""
-    lists = (bpy.app.handlers.frame_change_pre, bpy.app.handlers.frame_change_post)
-    lists += (bpy.app.handlers.depsgraph_update_pre, bpy.app.handlers.depsgraph_update_post)
+    handlers = bpy.app.handlers
+    lists = [handlers.frame_change_pre, handlers.frame_change_post]
+    lists += [handlers.depsgraph_update_pre, handlers.depsgraph_update_post]
     return sum("retake" in getattr(function, "__module__", "") for each in lists for function in each)
 
 

@@ -83,7 +83,7 @@ def new_takes(shot: Shot, options: Options, count: int, seed: int | None) -> Ste
     first = seed if seed is not None else 1 + max((take.seed for take in library.takes.values()), default=-1)
     context = [entry.span for entry in library.comp if entry.part in parts]
     seeds = tuple(range(first, first + count))
-    return _order(shot, options, recording, reading, (), seeds, parts, span, context)
+    return (yield from _order(shot, options, recording, reading, (), seeds, parts, span, context))
 
 
 def update_takes(shot: Shot, options: Options, takes: Sequence[int]) -> Steps[Order]:
@@ -109,7 +109,7 @@ def update_takes(shot: Shot, options: Options, takes: Sequence[int]) -> Steps[Or
     span, reading = yield from find_range(shot, options, recording, chosen[0].span)
     context = [entry.span for entry in library.comp if entry.part in parts and entry.take not in takes]
     seeds = tuple(take.seed for take in chosen)
-    return _order(shot, options, recording, reading, tuple(takes), seeds, parts, span, context)
+    return (yield from _order(shot, options, recording, reading, tuple(takes), seeds, parts, span, context))
 
 
 def _order(
@@ -122,12 +122,14 @@ def _order(
     parts: tuple[str, ...],
     span: Span,
     context: Sequence[Span],
-) -> Order:
+) -> Steps[Order]:
     """Check that something is free and gather the request."""
     check_free(reading.given, channels_of(parts), recording.clock.frame_span(span))
     values = request_values(reading.given, recording.clock, span, parts, context)
     made = replace(options.settings, recording=recording.path.name, seconds=recording.seconds)
     options = replace(options, settings=made)
+    yield False
+    arrays = yield from rig.build_rig(shot)
     return Order(
         scene=shot.scene.name,
         head_uid=shot.record.uid,
@@ -136,7 +138,7 @@ def _order(
         parts=parts,
         span=span,
         recording=recording,
-        rig=rig.build_rig(shot),
+        rig=arrays,
         given=values,
         options=options,
         notices=tuple(_notices(shot, options, reading, parts)),

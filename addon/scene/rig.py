@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import bpy
 import numpy as np
 from numpy.typing import NDArray
@@ -11,22 +13,30 @@ from ...backend.errors import RigError
 from ...backend.protocol import CONTROL_NAMES, HEAD_ROTATION
 from ..core.channels import LipModel
 from ..core.client import Rig
+from ..core.steps import Steps, aside
 from .axes import MODEL_TO_BLENDER
 from .built_in_head import BONE_NAMES
 from .shot import Shot, lip_pairs
 
 FloatArray = NDArray[np.float64]
+_AT_A_TIME = 500  # vertices that are read before a window may go on
 
 
-def build_rig(shot: Shot) -> Rig:
-    """Read a head's arrays off the scene.
+def build_rig(shot: Shot) -> Steps[Rig]:
+    """Read a head's arrays off the scene, some at a time.
 
     The joint regressor is the one of least norm whose rows sum to 1 and give the bones' heads on the neutral mesh.
     """
-    template, controls = read_shapes(shot)
-    joints, weights = _joints(shot), _weights(shot, len(template))
+    key = shot.head.data.shape_keys
+    template, controls = _points(key.reference_key, None), {}
+    yield False
+    for name, read in _displacements(shot, None):
+        controls[name] = read()
+        yield False
+    weights = yield from _weights(shot, len(template))
+    joints = _joints(shot)
     neck = HEAD_ROTATION if shot.neck is not None else ()
-    return Rig(
+    rig = Rig(
         channel_names=(*controls, *neck),
         control_names=tuple(controls),
         v_template=template,
@@ -34,6 +44,9 @@ def build_rig(shot: Shot) -> Rig:
         joint_regressor=_regressor(template.astype(np.float64), joints).astype(np.float32),
         weights=weights,
     )
+    yield False
+    yield from aside(lambda: rig.hash)  # kept by the rig
+    return rig
 
 
 def lip_model(shot: Shot) -> LipModel:
@@ -60,12 +73,21 @@ def read_shapes(
         shot: The shot.
         vertices: (V,) vertices to read, few; all if None.
     """
-    key = shot.head.data.shape_keys
-    blocks = key.key_blocks
+    found = {name: read() for name, read in _displacements(shot, vertices)}
+    return _points(shot.head.data.shape_keys.reference_key, vertices), found
+
+
+def _displacements(
+    shot: Shot, vertices: NDArray[np.int64] | None
+) -> list[tuple[str, Callable[[], NDArray[np.float32]]]]:
+    """The mapped controls' names, each with what reads its displacement."""
+    blocks = shot.head.data.shape_keys.key_blocks
     mapped = [target.channels[0] for target in shot.targets if target.channels != HEAD_ROTATION]
     basis = {block.name: _points(block, vertices) for block in {blocks[name].relative_key for name in mapped}}
-    controls = {name: _points(blocks[name], vertices) - basis[blocks[name].relative_key.name] for name in mapped}
-    return _points(key.reference_key, vertices), controls
+    return [
+        (name, lambda name=name: _points(blocks[name], vertices) - basis[blocks[name].relative_key.name])
+        for name in mapped
+    ]
 
 
 def _points(block: bpy.types.ShapeKey, vertices: NDArray[np.int64] | None) -> NDArray[np.float32]:
@@ -91,7 +113,7 @@ def _joints(shot: Shot) -> FloatArray:
     return joints
 
 
-def _weights(shot: Shot, count: int) -> NDArray[np.float32]:
+def _weights(shot: Shot, count: int) -> Steps[NDArray[np.float32]]:
     """Skinning weights (V, 5), rows summing to 1; a vertex without weights follows the root."""
     weights = np.zeros((count, len(BONE_NAMES)), np.float32)
     columns = {
@@ -101,6 +123,8 @@ def _weights(shot: Shot, count: int) -> NDArray[np.float32]:
         for element in vertex.groups:
             if element.group in columns:
                 weights[vertex.index, columns[element.group]] = element.weight
+        if vertex.index % _AT_A_TIME == 0:
+            yield False
     total = weights.sum(axis=1, keepdims=True)
     weights[total[:, 0] <= 0.0, 0] = 1.0
     return weights / np.where(total > 0.0, total, 1.0)

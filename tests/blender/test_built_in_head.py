@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from mathutils import Matrix
 
+from retake.addon.core.steps import finish
 from retake.addon.scene.axes import model_to_pose, pose_to_model
 from retake.addon.scene.built_in_head import BONE_NAMES, read_head_file
 from retake.addon.scene.rig import build_rig
@@ -85,13 +86,13 @@ def test_rotations_come_back_from_the_pose(angles: tuple[float, float, float]) -
 
 
 def test_the_rig_that_is_sent_is_the_files(stage: Stage) -> None:
-    rig, file = build_rig(stage.shot), read_head_file()
+    rig, file = finish(build_rig(stage.shot)), read_head_file()
     assert np.abs(rig.v_template - file.template).max() < 1e-6
     assert np.abs(rig.controls - file.controls).max() < 1e-6
     assert np.abs(rig.weights - file.weights).max() < 1e-5
     joints, wanted = rig.joint_regressor @ rig.v_template, file.joints @ file.template
     assert np.abs(joints - wanted).max() < 1e-5
-    assert rig.hash == build_rig(stage.shot).hash
+    assert rig.hash == finish(build_rig(stage.shot)).hash
 
 
 def test_two_heads_live_beside_each_other(stage: Stage) -> None:
