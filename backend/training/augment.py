@@ -18,8 +18,6 @@ from ..audio.log_mel import SAMPLE_RATE
 
 Audio = NDArray[np.float32]
 
-_HIGHEST_FLOOR = -0.4  # of normalised features, see `audio.log_mel`: 1 nat under the speech
-_WHITE = 0.5  # share of white noise among what raises the floor
 _SPEEDS = (17, 18, 19, 20, 21, 22, 23)  # twentieths
 
 
@@ -118,20 +116,11 @@ def warp_bands(log_mel: Tensor, generator: torch.Generator, strength: float = 0.
 def worsen(log_mel: Tensor, generator: torch.Generator) -> Tensor:
     """Another microphone and more noise for each of normalised (B, M, 80): a smooth tilt of the bands, a raised floor.
 
-    Noise reaches the features as a floor under which nothing is seen, as `audio.log_mel` clips it there: about level
-    under all bands, or, of white noise at 36 to 12 dB, rising with the band to where speech is.
+    Noise reaches the features as a floor under which nothing is seen, as `audio.log_mel` clips it there.
     """
     B, _, bands = log_mel.shape
     position = torch.linspace(-1.0, 1.0, bands)
     slope, bow, floor, chance = torch.randn(4, B, 1, 1, generator=generator)
     tilted = log_mel + 0.15 * (slope * position + bow * (1.5 * position**2 - 0.5))
     level = -2.0 + 0.7 * floor + 0.2 * slope * position
-    white, loudness = torch.rand(2, B, 1, 1, generator=generator)
-    rising = (-2.6 + 2.2 * loudness + 0.04 * torch.arange(bands)).clamp(max=_HIGHEST_FLOOR)
-    level = torch.where(white < _WHITE, rising, level)
-    return torch.where(chance > -0.1, torch.maximum(tilted, level), tilted)
-
-
-def worsen_as(log_mel: Tensor, segment: int) -> Tensor:
-    """`worsen` features (M, 80) of a segment in the way that its number decides, whichever part of it they are."""
-    return worsen(log_mel[None], torch.Generator().manual_seed(segment))[0]
+    return torch.where(chance > 0.25, torch.maximum(tilted, level), tilted)

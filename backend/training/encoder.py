@@ -28,7 +28,7 @@ from ..models.phones import PHONES
 from ..protocol import CHANNEL_NAMES
 from .acoustic_model import load_phone_densities
 from .articulation import BILABIAL, LABIODENTAL
-from .augment import mask_features, mask_frames, warp_bands, worsen_as
+from .augment import mask_features, mask_frames, warp_bands, worsen
 from .cache import Cache, CropSampler, Segment, gather_crops, save_array
 from .expression import bump
 from .loop import LoopConfig, train
@@ -132,8 +132,7 @@ def train_encoder(cache: Cache, judged: Sequence[Clip], folder: Path, config: Lo
         starts = sampler.draw(step, _BATCH)
         mel = torch.from_numpy(gather_crops(cache.mel, starts, _CROP, FRAMES_PER_MOTION_FRAME))
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
-        own_way = zip(warp_bands(mel, generator), segment_numbers(cache.segments, starts), strict=True)
-        mel = mask_features(torch.stack([worsen_as(crop, number) for crop, number in own_way]), generator)
+        mel = mask_features(worsen(warp_bands(mel, generator), generator), generator)
         said = torch.from_numpy(gather_crops(densities, starts, _CROP, DENSITIES_PER_MOTION_FRAME))
         said = mask_frames(said + _DENSITY_NOISE * torch.randn(said.shape, generator=generator), generator)
         rows = starts[:, None] + np.arange(_CROP)
@@ -154,35 +153,25 @@ def train_encoder(cache: Cache, judged: Sequence[Clip], folder: Path, config: Lo
 
 
 def cached_densities(cache: Cache, densities: PhoneDensities, path: Path) -> NDArray[np.float16]:
-    """What the phone densities say of every segment of a cache, worsened, (2 F, 3 P), computed once and kept in a file.
-
-    They hear the same noise as the encoder does: otherwise it would learn to go by them wherever it is noisy.
-    """
+    """What the phone densities say of every feature of a cache, (2 F, 3 P), computed once and kept in a file."""
     made_of = path.with_suffix(".json")
     digest = sha256()
     for part in (densities.quadratic.numpy(), densities.constant.numpy(), cache.mel[:: max(1, len(cache.mel) // 1000)]):
         digest.update(np.ascontiguousarray(part).data)
-    key = json.dumps([cache.frames, digest.hexdigest(), "worsened"])
+    key = json.dumps([cache.frames, digest.hexdigest()])
     if not (path.is_file() and made_of.is_file() and made_of.read_text(encoding="utf-8") == key):
         made_of.unlink(missing_ok=True)  # a kill must not leave it beside what it is not of
         blocks = []
         with torch.inference_mode():
-            for number, segment in enumerate(tqdm(cache.segments, desc="densities")):
+            for segment in tqdm(cache.segments, desc="densities"):
                 rows = slice(segment.start * FRAMES_PER_MOTION_FRAME, None)
                 mel = cache.mel[rows][: segment.frames * FRAMES_PER_MOTION_FRAME].astype(np.float32)
-                heard = worsen_as(torch.from_numpy(mel), number)
-                blocks.append(densities(heard[None])[0].T.numpy().astype(np.float16))
+                blocks.append(densities(torch.from_numpy(mel)[None])[0].T.numpy().astype(np.float16))
         path.parent.mkdir(parents=True, exist_ok=True)
         save_array(path, np.concatenate(blocks))
         made_of.write_text(key, encoding="utf-8")
     kept: NDArray[np.float16] = np.load(path, mmap_mode="r")
     return kept
-
-
-def segment_numbers(segments: Sequence[Segment], starts: NDArray[np.int64]) -> list[int]:
-    """Numbers of the segments in which crops (B,) start."""
-    firsts = [segment.start for segment in segments]
-    return [int(number) for number in np.searchsorted(firsts, starts, side="right") - 1]
 
 
 def judge(

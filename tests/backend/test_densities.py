@@ -17,9 +17,8 @@ from retake.backend.models import AudioEncoder, AudioEncoderConfig
 from retake.backend.models.phone_densities import PhoneDensities, coefficients
 from retake.backend.models.phones import PHONES
 from retake.backend.training.acoustic_model import load_phone_densities
-from retake.backend.training.augment import worsen_as
 from retake.backend.training.cache import build_cache
-from retake.backend.training.encoder import cached_densities, segment_numbers
+from retake.backend.training.encoder import cached_densities
 from retake.backend.training.speech_folder import read_audio
 from retake.tests.backend.test_training import speech_folder
 
@@ -103,11 +102,8 @@ def test_a_cache_is_listened_to_once_a_model(tmp_path: Path) -> None:
     assert first.shape == (2 * cache.frames, densities.width)
     segment = cache.segments[-1]
     mel = cache.mel[4 * segment.start : 4 * (segment.start + segment.frames)].astype(np.float32)
-    worse = worsen_as(torch.from_numpy(mel), len(cache.segments) - 1)
-    said = densities(worse[None])[0].T.numpy()
+    said = densities(torch.from_numpy(mel)[None])[0].T.numpy()
     np.testing.assert_allclose(first[2 * segment.start :], said, rtol=2e-3, atol=1e-3)
-    inside = [segment.start + segment.frames - 1 for segment in cache.segments]
-    assert segment_numbers(cache.segments, np.array(inside)) == [*range(len(cache.segments))]
     written = path.stat().st_mtime_ns
     cached_densities(cache, densities, path)
     assert path.stat().st_mtime_ns == written

@@ -14,7 +14,7 @@ import torch
 from retake.backend.errors import InputError
 from retake.backend.models import load_checkpoint
 from retake.backend.protocol import CHANNEL_NAMES
-from retake.backend.training.augment import change_speed, colour, mask_features, warp_bands, worsen, worsen_as
+from retake.backend.training.augment import change_speed, colour, mask_features, warp_bands, worsen
 from retake.backend.training.cache import CropSampler, Segment, build_cache, gather_crops
 from retake.backend.training.denoisers import encode_cache
 from retake.backend.training.encoder import EncoderWithHeads, all_targets, contact_frames, target_scale
@@ -204,22 +204,12 @@ def test_masks_and_warps() -> None:
 
 
 def test_worse_microphones_tilt_bands_and_hide_what_is_soft() -> None:
-    ramp = torch.linspace(-4.0, 2.0, 200)[None, :, None].expand(256, 200, 80)
+    ramp = torch.linspace(-4.0, 2.0, 200)[None, :, None].expand(64, 200, 80)
     heard = worsen(ramp, torch.Generator().manual_seed(0))
     assert heard.shape == ramp.shape
     raised = heard[:, 0].mean(dim=1) > -3.0  # the softest frames of some
-    assert 0.3 < raised.float().mean() < 0.8
+    assert 0.2 < raised.float().mean() < 0.7
     assert (heard[:, -1] - ramp[:, -1]).abs().mean() < 0.4  # the loudest are only tilted
-    assert heard[:, 0].max() < 0.6  # no floor stands above speech
-    white = heard[:, 0, 60] - heard[:, 0, 5] > 0.5  # under white noise the upper bands are hidden first
-    assert 0.1 < white.float().mean() < 0.5
-
-
-def test_a_part_of_a_recording_is_worsened_as_the_whole() -> None:
-    mel = torch.randn(200, 80)
-    whole = worsen_as(mel, 7)
-    assert torch.equal(worsen_as(mel[50:90], 7), whole[50:90])
-    assert not torch.equal(worsen_as(mel, 8), whole)
 
 
 def test_given_values_are_in_the_target_and_edits_fade() -> None:
