@@ -45,7 +45,7 @@ def test_two_processes_make_the_same_bytes(results: list[Result]) -> None:
 
 def test_takes_differ_visibly(results: list[Result]) -> None:
     result = results[0]
-    assert take_difference_mean(LipRig.of_head().gap(result["channels"])) >= 0.3  # mm
+    assert take_difference_mean(LipRig.of_head().gap(result["channels"])) >= 0.25  # mm; real speech: docs/model-card.md
     assert neck_difference_degrees(result["head_rotation"]) >= 0.5
 
 

@@ -217,10 +217,7 @@ class Animator:
             self.desktop.click(x, y)
             self.desktop.press("ctrl+a")
             self.desktop.type(text)
-            self.desktop.click(
-                left + 500, bottom - 65, times=1
-            )  # an empty place: closes the completion, then the field
-            for _ in range(2):  # on an empty place: closes the completion, then the field
+            for _ in range(3):  # on an empty place: closes the completion, then the field
                 self.desktop.click(left + 500, bottom - 65)
         self.click(confirm, (right - 240, bottom - 45, right, bottom))
 
