@@ -67,6 +67,12 @@ HEAD_ROTATION: tuple[str, ...] = ("head_rotation.x", "head_rotation.y", "head_ro
 CHANNEL_NAMES: tuple[str, ...] = CONTROL_NAMES + HEAD_ROTATION
 """Every channel, in the order of all arrays that have a channel axis (C = 55)."""
 
+JOINT_NAMES: tuple[str, ...] = ("root", "neck", "jaw", "left eye", "right eye")
+"""FLAME's joints in its own order (Li et al. 2017), which is that of the built-in head too."""
+
+FLAME_VERTICES, FLAME_FACES = 5023, 9976
+"""Size of FLAME's mesh."""
+
 _PART_PREFIXES: Mapping[str, tuple[str, ...]] = {
     "mouth": ("jaw", "mouth", "tongueOut", "cheekPuff"),
     "upper_face": ("brow", "eyeSquint", "eyeWide", "cheekSquint", "noseSneer"),

@@ -18,10 +18,11 @@ from mathutils import Vector
 from numpy.typing import NDArray
 
 from ...backend.errors import RigError
+from ...backend.protocol import JOINT_NAMES
 from .axes import to_blender
 
 HEAD_FILE = Path(__file__).resolve().parents[2] / "backend" / "assets" / "head.npz"
-BONE_NAMES = ("root", "neck", "jaw", "left eye", "right eye")
+BONE_NAMES = JOINT_NAMES
 SLIDER_MIN, SLIDER_MAX = -0.25, 1.5
 
 _REQUIRED = ("v_template", "f", "J_regressor", "weights", "kintree_table", "control_names", "controls")
