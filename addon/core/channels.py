@@ -78,7 +78,7 @@ class LipModel:
         for name, displacement in controls.items():
             if name in CHANNEL_INDEX:
                 slopes[CHANNEL_INDEX[name]] = gap(displacement)
-        return cls(gap(template), slopes)
+        return cls(max(gap(template), 0.0), slopes)  # lips that overlap at rest, as FLAME's do, are closed
 
     def opening(self, track: FloatArray) -> FloatArray:
         """Gap over the neutral gap of a track (..., C), mm, not below minus the neutral gap."""

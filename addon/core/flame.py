@@ -52,7 +52,11 @@ class FlameModel:
         return joints
 
     def vertices(
-        self, identity: ArrayLike = (), expression: ArrayLike = (), rotations: ArrayLike | None = None
+        self,
+        identity: ArrayLike = (),
+        expression: ArrayLike = (),
+        rotations: ArrayLike | None = None,
+        joints: FloatArray | None = None,
     ) -> FloatArray:
         """The head.
 
@@ -60,6 +64,7 @@ class FlameModel:
             identity: beta, (S' <= S,); what is missing is 0.
             expression: psi, (E' <= E,).
             rotations: theta, (J, 3) axis-angle in rad, in the order of `JOINT_NAMES`; at rest if None.
+            joints: (J, 3) m, where they are; those of the identity if None.
 
         Returns:
             Vertices (V, 3), m.
@@ -72,7 +77,7 @@ class FlameModel:
             raise ShapeError(f"The rotations have shape {turns.shape} where (5, 3) is needed.")
         matrices = rotation_matrices(turns)
         shaped = self.v_template + _blend(self.identity, identity, "identity")
-        joints = self.joint_regressor @ shaped
+        joints = self.joint_regressor @ shaped if joints is None else joints
         posed = shaped + _blend(self.expression, expression, "expression") + self.pose @ pose_feature(matrices)
         transforms = joint_transforms(matrices, joints, self.parents)
         blended = np.einsum("vj,jab->vab", self.weights, transforms)

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import bpy
 
-from ...backend.errors import AudioError
+from ...backend.errors import AudioError, RigError
 from .. import compat
+from ..core.flame_file import read_flame
 from ..core.timing import AudioClock
 from ..scene import audio, state
 from ..scene.built_in_head import add_head, free_height, read_head_file
 from ..scene.editable import is_locked_by_link, linked_instance, make_editable
-from ..scene.shot import Shot, find_head
+from ..scene.flame_head import add_flame_head, is_flame_head, update_joints
+from ..scene.shot import Shot, armature_of, find_head
 from .common import Context, Outcome, current_shot, refuse, reporting, why_no_head
 
 
@@ -49,6 +51,77 @@ class RETAKE_OT_add_head(bpy.types.Operator):
                 head.parent.location.z += height - float(file.template[:, 1].min())
             head.data["retake_lip_pairs"] = file.lip_pairs.ravel().tolist()
             state.ensure_record(context.scene, head)
+
+        return reporting(self, work)
+
+
+class RETAKE_OT_add_flame_head(bpy.types.Operator):
+    """Add a FLAME head from a model file of yours: mesh, controls, identity, expression, five bones"""
+
+    bl_idname = "retake.add_flame_head"
+    bl_label = "Add FLAME Head"
+    bl_options = {"REGISTER", "UNDO"}
+
+    filepath: bpy.props.StringProperty(name="File", subtype="FILE_PATH")
+    filter_glob: bpy.props.StringProperty(default="*.pkl;*.npz", options={"HIDDEN"})
+    identity: bpy.props.IntProperty(
+        name="Identity", default=50, min=0, max=300, description="Identity components that get a shape key"
+    )
+    expression: bpy.props.IntProperty(
+        name="Expression", default=50, min=0, max=300, description="Expression components that get a shape key"
+    )
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        """Only in Object Mode: the armature is edited for a moment."""
+        return refuse(cls, "" if context.mode == "OBJECT" else "Switch to Object Mode first")
+
+    def invoke(self, context: Context, event: bpy.types.Event) -> Outcome:
+        """Ask for the file."""
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context: Context) -> Outcome:
+        """Add it."""
+
+        def work() -> list[str]:
+            path = Path(bpy.path.abspath(self.filepath))
+            model, reference = read_flame(path), read_head_file()
+            height = free_height(context.scene)
+            head = add_flame_head(
+                context.scene, context.view_layer, model, reference, path.stem, self.identity, self.expression
+            )
+            if height:
+                head.parent.location.z += height - float(model.v_template[:, 1].min())
+            state.ensure_record(context.scene, head)
+            kept = (min(self.identity, model.identity.shape[2]), min(self.expression, model.expression.shape[2]))
+            return [f"{head.name}: {kept[0]} identity and {kept[1]} expression keys beside the controls."]
+
+        return reporting(self, work)
+
+
+class RETAKE_OT_update_joints(bpy.types.Operator):
+    """Move the bones of a FLAME head to where its identity puts the joints"""
+
+    bl_idname = "retake.update_joints"
+    bl_label = "Update Joints"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        """A FLAME head, in Object Mode."""
+        reason = "" if context.mode == "OBJECT" else "Switch to Object Mode first"
+        return refuse(cls, reason or ("" if is_flame_head(find_head(context)) else "Select a FLAME head"))
+
+    def execute(self, context: Context) -> Outcome:
+        """Move them."""
+
+        def work() -> None:
+            head = find_head(context)
+            armature = armature_of(head)
+            if armature is None:
+                raise RigError(f"'{head.name}' has no armature any more.", "Add the head anew.")
+            update_joints(context.view_layer, head, armature)
 
         return reporting(self, work)
 
@@ -192,4 +265,11 @@ def mark_for_other(shot: Shot, name: str, seconds: float) -> list[str]:
     return [f"{listed} {were} made for {recordings}, not for '{name}': update what you keep, or make new takes."]
 
 
-CLASSES = (RETAKE_OT_add_head, RETAKE_OT_pick_head, RETAKE_OT_make_editable, RETAKE_OT_import_audio)
+CLASSES = (
+    RETAKE_OT_add_head,
+    RETAKE_OT_add_flame_head,
+    RETAKE_OT_update_joints,
+    RETAKE_OT_pick_head,
+    RETAKE_OT_make_editable,
+    RETAKE_OT_import_audio,
+)

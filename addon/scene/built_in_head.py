@@ -8,6 +8,7 @@ in Blender's axes at real size, standing at the 3D cursor's origin like any adde
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,7 @@ class HeadFile:
         material_colors: (M, 3) sRGB, 0 to 255.
         colors: (V, 3) sRGB, 0 to 255, the painting of the surface; (0, 3) where the file has none.
         lip_pairs: (P, 2) vertex ids, upper then lower; (0, 2) where the file names none.
+        landmarks: (68,) vertex ids in iBUG's order; (0,) where the file names none.
     """
 
     template: NDArray[np.float32]
@@ -72,6 +74,7 @@ class HeadFile:
     material_colors: NDArray[np.float32]
     colors: NDArray[np.float32]
     lip_pairs: NDArray[np.int64]
+    landmarks: NDArray[np.int64]
 
 
 def read_head_file(path: Path = HEAD_FILE) -> HeadFile:
@@ -109,6 +112,7 @@ def _as_head(arrays: dict[str, NDArray[Any]]) -> HeadFile:
         material_colors=np.asarray(arrays.get("material_colors", [_SKIN] * len(names)), np.float32),
         colors=np.asarray(arrays.get("colors", np.zeros((0, 3))), np.float32),
         lip_pairs=np.asarray(arrays.get("inner_lip_pairs", np.zeros((0, 2))), np.int64),
+        landmarks=np.asarray(arrays.get("landmarks68", np.zeros(0)), np.int64),
     )
 
 
@@ -126,11 +130,12 @@ def add_head(scene: bpy.types.Scene, view_layer: bpy.types.ViewLayer, head: Head
     collection = view_layer.active_layer_collection.collection
     mesh_object = _make_mesh(head)
     collection.objects.link(mesh_object)
-    armature = _make_armature(head, view_layer, collection)
+    tails = {name: np.array(tail) for name, tail in _TAILS.items()}
+    armature = make_armature("Retake Rig", head.joints @ head.template, head.parents, tails, view_layer, collection)
     _add_shape_keys(mesh_object, head)
-    _skin(mesh_object, armature, head)
+    skin(mesh_object, armature, head.weights)
     armature.location = scene.cursor.location
-    _select_only(view_layer, mesh_object)
+    select_only(view_layer, mesh_object)
     return mesh_object
 
 
@@ -202,19 +207,32 @@ def _add_shape_keys(mesh_object: bpy.types.Object, head: HeadFile) -> None:
         key.slider_min, key.slider_max, key.value = SLIDER_MIN, SLIDER_MAX, 0.0
 
 
-def _make_armature(
-    head: HeadFile, view_layer: bpy.types.ViewLayer, collection: bpy.types.Collection
+def make_armature(
+    name: str,
+    joints: NDArray[np.floating],
+    parents: NDArray[np.integer],
+    tails: Mapping[str, NDArray[np.floating]],
+    view_layer: bpy.types.ViewLayer,
+    collection: bpy.types.Collection,
 ) -> bpy.types.Object:
-    """Armature with the five bones at the file's joints."""
-    armature = bpy.data.objects.new("Retake Rig", bpy.data.armatures.new("Retake Rig"))
+    """Armature with FLAME's five bones.
+
+    Args:
+        name: Of the object.
+        joints: (5, 3) m, where they are, model axes.
+        parents: (5,) parent of each, negative for the root.
+        tails: Bone name -> from its head to its tail, m, model axes.
+        view_layer: View layer in which it is edited for a moment.
+        collection: Where it goes.
+    """
+    armature = bpy.data.objects.new(name, bpy.data.armatures.new(name))
     collection.objects.link(armature)
-    joints = head.joints @ head.template
-    _select_only(view_layer, armature)
+    select_only(view_layer, armature)
     bpy.ops.object.mode_set(mode="EDIT")
-    bones = [armature.data.edit_bones.new(name) for name in BONE_NAMES]
-    for bone, joint, parent in zip(bones, joints, head.parents, strict=True):
+    bones = [armature.data.edit_bones.new(bone) for bone in BONE_NAMES]
+    for bone, joint, parent in zip(bones, joints, parents, strict=True):
         bone.head = to_blender(joint).tolist()
-        bone.tail = to_blender(joint + np.array(_TAILS[bone.name])).tolist()
+        bone.tail = to_blender(joint + tails[bone.name]).tolist()
         bone.parent = bones[parent] if parent >= 0 else None
     bpy.ops.object.mode_set(mode="OBJECT")
     armature.data.display_type = "STICK"
@@ -222,18 +240,18 @@ def _make_armature(
     return armature
 
 
-def _skin(mesh_object: bpy.types.Object, armature: bpy.types.Object, head: HeadFile) -> None:
-    """Vertex groups of the file's weights and an armature modifier."""
-    for name, column in zip(BONE_NAMES, head.weights.T, strict=True):
+def skin(mesh_object: bpy.types.Object, armature: bpy.types.Object, weights: NDArray[np.floating]) -> None:
+    """Vertex groups of weights (V, 5) and an armature modifier."""
+    for name, column in zip(BONE_NAMES, weights.T, strict=True):
         group = mesh_object.vertex_groups.new(name=name)
         for weight in np.unique(column[column > 0.0]):
             group.add(np.flatnonzero(column == weight).tolist(), float(weight), "REPLACE")
-    modifier = mesh_object.modifiers.new("Retake Rig", "ARMATURE")
+    modifier = mesh_object.modifiers.new(armature.name, "ARMATURE")
     modifier.object = armature
     mesh_object.parent = armature
 
 
-def _select_only(view_layer: bpy.types.ViewLayer, chosen: bpy.types.Object) -> None:
+def select_only(view_layer: bpy.types.ViewLayer, chosen: bpy.types.Object) -> None:
     """Select one object and make it active, as Blender does with what was just added."""
     for other in view_layer.objects:
         other.select_set(other == chosen)

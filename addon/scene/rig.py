@@ -13,9 +13,11 @@ from ...backend.errors import RigError
 from ...backend.protocol import CONTROL_NAMES, HEAD_ROTATION
 from ..core.channels import LipModel
 from ..core.client import Rig
+from ..core.flame import rotation_matrices
 from ..core.steps import Steps, aside
 from .axes import MODEL_TO_BLENDER
 from .built_in_head import BONE_NAMES
+from .flame_head import jaw_turns
 from .shot import Shot, lip_pairs
 
 FloatArray = NDArray[np.float64]
@@ -84,10 +86,33 @@ def _displacements(
     blocks = shot.head.data.shape_keys.key_blocks
     mapped = [target.channels[0] for target in shot.targets if target.channels != HEAD_ROTATION]
     basis = {block.name: _points(block, vertices) for block in {blocks[name].relative_key for name in mapped}}
+    turned = _turned_by_controls(shot, vertices)
     return [
-        (name, lambda name=name: _points(blocks[name], vertices) - basis[blocks[name].relative_key.name])
+        (
+            name,
+            lambda name=name: (
+                _points(blocks[name], vertices) - basis[blocks[name].relative_key.name] + turned.get(name, 0.0)
+            ).astype(np.float32),
+        )
         for name in mapped
     ]
+
+
+def _turned_by_controls(shot: Shot, vertices: NDArray[np.int64] | None) -> dict[str, FloatArray]:
+    """Displacements (V, 3) by the controls that turn the jaw's bone, at weight 1, m, model axes."""
+    turns = jaw_turns(shot.head)
+    group = shot.head.vertex_groups.get(BONE_NAMES[2])
+    if not turns or group is None:
+        return {}
+    rest = _points(shot.head.data.shape_keys.reference_key, vertices).astype(np.float64)
+    chosen = range(len(rest)) if vertices is None else vertices.tolist()
+    weights = np.zeros((len(rest), 1))
+    for row, vertex in enumerate(chosen):
+        for element in shot.head.data.vertices[vertex].groups:
+            if element.group == group.index:
+                weights[row] = element.weight
+    around = rest - _joints(shot)[2]
+    return {name: weights * (around @ rotation_matrices(turn).T - around) for name, turn in turns.items()}
 
 
 def _points(block: bpy.types.ShapeKey, vertices: NDArray[np.int64] | None) -> NDArray[np.float32]:
