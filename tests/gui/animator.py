@@ -195,15 +195,16 @@ class Animator:
             now = self.see()
             return any(now[name] != before[name] for name in ("face", "turns", "own"))
 
+        def is_back() -> bool:
+            return not differs()
+
         self.desktop.point(500, 500)
         self.desktop.press("ctrl+z")
         self.wait(differs, 20, f"Nothing was undone ({what}).")
         self.desktop.point(500, 500)
         self.desktop.press("ctrl+shift+z")
-        self.wait(lambda: self.see()["face"] == before["face"], 20, f"Nothing was redone ({what}).")
-        after = self.see()
-        assert (after["turns"], after["own"]) == (before["turns"], before["own"])
-        assert after["retake"]["comp"] == before["retake"]["comp"]
+        self.wait(is_back, 20, f"It was not redone ({what}).")
+        assert self.takes["comp"] == before["retake"]["comp"]
 
     def scroll(self, notches: int) -> None:
         """Scroll the sidebar, down where positive."""
