@@ -35,6 +35,11 @@ def redraw() -> None:
             area.tag_redraw()
 
 
+def is_playing() -> bool:
+    """Whether an animation plays in some window."""
+    return any(window.screen.is_animation_playing for window in bpy.context.window_manager.windows)
+
+
 def show_in_sequencer(scene: bpy.types.Scene) -> None:
     """Let workspaces whose sequencer shows no scene (from 5.0) show this one."""
     for window in bpy.context.window_manager.windows:

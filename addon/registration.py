@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bpy
 
-from .operators import asking, backend, checkup, comp, finish, generate, keeping, pose, session, setup, takes
+from .operators import asking, backend, checkup, comp, finish, generate, joints, keeping, pose, session, setup, takes
 from .scene import history, state
 from .ui import finishing, keying_sets, keymap, overlay, panel, preferences
 from .ui import keys as keys_section
@@ -16,6 +16,7 @@ CLASSES = (
     *state.CLASSES,
     *preferences.CLASSES,
     *setup.CLASSES,
+    *joints.CLASSES,
     *asking.CLASSES,
     *backend.CLASSES,
     *generate.CLASSES,
@@ -44,6 +45,7 @@ def register() -> None:
     bpy.types.WindowManager.retake = bpy.props.PointerProperty(type=panel.RETAKE_PG_wanted)
     keymap.add_keys()
     finish.listen()
+    joints.follow_identity()
     overlay.add_overlay()
     bpy.app.handlers.load_pre.append(history.close_histories)
     bpy.app.handlers.load_pre.append(session.abandon_at_load)
@@ -54,6 +56,7 @@ def register() -> None:
 def unregister() -> None:
     """End the backend and take everything away."""
     overlay.remove_overlay()
+    joints.stop_following()
     finish.stop_listening()
     keymap.remove_keys()
     backend.stop_watching()

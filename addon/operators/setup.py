@@ -7,15 +7,15 @@ from pathlib import Path
 
 import bpy
 
-from ...backend.errors import AudioError, RigError
+from ...backend.errors import AudioError
 from .. import compat
 from ..core.flame_file import read_flame
 from ..core.timing import AudioClock
 from ..scene import audio, state
 from ..scene.built_in_head import add_head, free_height, read_head_file
 from ..scene.editable import is_locked_by_link, linked_instance, make_editable
-from ..scene.flame_head import add_flame_head, is_flame_head, update_joints
-from ..scene.shot import Shot, armature_of, find_head
+from ..scene.flame_head import add_flame_head
+from ..scene.shot import Shot, find_head
 from .common import Context, Outcome, current_shot, refuse, reporting, why_no_head
 
 
@@ -96,32 +96,6 @@ class RETAKE_OT_add_flame_head(bpy.types.Operator):
             state.ensure_record(context.scene, head)
             kept = (min(self.identity, model.identity.shape[2]), min(self.expression, model.expression.shape[2]))
             return [f"{head.name}: {kept[0]} identity and {kept[1]} expression keys beside the controls."]
-
-        return reporting(self, work)
-
-
-class RETAKE_OT_update_joints(bpy.types.Operator):
-    """Move the bones of a FLAME head to where its identity puts the joints"""
-
-    bl_idname = "retake.update_joints"
-    bl_label = "Update Joints"
-    bl_options = {"REGISTER", "UNDO"}
-
-    @classmethod
-    def poll(cls, context: Context) -> bool:
-        """A FLAME head, in Object Mode."""
-        reason = "" if context.mode == "OBJECT" else "Switch to Object Mode first"
-        return refuse(cls, reason or ("" if is_flame_head(find_head(context)) else "Select a FLAME head"))
-
-    def execute(self, context: Context) -> Outcome:
-        """Move them."""
-
-        def work() -> None:
-            head = find_head(context)
-            armature = armature_of(head)
-            if armature is None:
-                raise RigError(f"'{head.name}' has no armature any more.", "Add the head anew.")
-            update_joints(context.view_layer, head, armature)
 
         return reporting(self, work)
 
@@ -268,7 +242,6 @@ def mark_for_other(shot: Shot, name: str, seconds: float) -> list[str]:
 CLASSES = (
     RETAKE_OT_add_head,
     RETAKE_OT_add_flame_head,
-    RETAKE_OT_update_joints,
     RETAKE_OT_pick_head,
     RETAKE_OT_make_editable,
     RETAKE_OT_import_audio,

@@ -23,6 +23,7 @@ from ..operators.common import (
     why_no_takes,
 )
 from ..operators.generate import PART_ITEMS, RANGE_ITEMS
+from ..operators.joints import due_heads
 from ..operators.session import ROOT, session
 from ..operators.setup import linked_in
 from ..scene.shot import find_head
@@ -78,13 +79,17 @@ class RETAKE_PT_main(bpy.types.Panel):
         """Draw the way through, top to bottom."""
         layout = self.layout
         _draw_backend(layout, context)
-        layout.operator("retake.add_head", icon="USER")
+        row = layout.row(align=True)
+        row.operator("retake.add_head", icon="USER")
+        row.operator("retake.add_flame_head", text="FLAME...")
         heads = [record.head for record in context.scene.retake.heads if record.head is not None]
         meant = find_head(context)
         if len(heads) > 1 and meant is not None:
             layout.operator_menu_enum("retake.pick_head", "head", text=f"Head: {meant.name}", icon="USER")
         if linked_in(context) is not None:
             layout.operator("retake.make_editable", icon="LIBRARY_DATA_OVERRIDE")
+        if any(head == meant for head, _ in due_heads(context.scene)):
+            layout.operator("retake.update_joints", text="Joints Are Due: Update", icon="BONE_DATA")
         layout.operator("retake.import_audio", icon="SOUND")
         record = record_in(context)
         if record is not None and record.audio_path:

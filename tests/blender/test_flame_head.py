@@ -12,6 +12,7 @@ import pytest
 from mathutils import Matrix
 
 from retake.addon.core.flame_file import flame_of
+from retake.addon.operators.joints import due_heads, settle
 from retake.addon.scene.axes import components_to_matrix, model_to_pose, rotation_path, to_blender
 from retake.addon.scene.flame_head import JAW_CONTROLS, joints_are_due, key_name
 from retake.addon.scene.rig import lip_model
@@ -136,6 +137,19 @@ def test_lips_close_on_the_way_of_jaw_and_lips(head: Stage) -> None:
         assert model.opening(track) == pytest.approx(opening, rel=0.15)
         blocks["mouthClose"].value = weight
         assert abs(gap() - rest) < 0.6
+
+
+def test_joints_follow_by_themselves_in_object_mode_only(head: Stage) -> None:
+    head.key.key_blocks[key_name("Identity", 0)].value = 2.0
+    assert [found[0].name for found in due_heads(bpy.context.scene)] == [head.name]
+    bpy.ops.object.mode_set(mode="EDIT")
+    settle()
+    assert due_heads(bpy.context.scene)
+    bpy.ops.object.mode_set(mode="OBJECT")
+    settle()
+    assert not due_heads(bpy.context.scene)
+    assert bpy.context.view_layer.objects.active.name == head.name
+    assert bpy.context.mode == "OBJECT"
 
 
 def test_a_wrong_file_changes_nothing(empty_scene: bpy.types.Scene, tmp_path: Path) -> None:

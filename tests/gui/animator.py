@@ -200,10 +200,10 @@ class Animator:
 
         self.desktop.point(500, 500)
         self.desktop.press("ctrl+z")
-        self.wait(differs, 20, f"Nothing was undone ({what}).")
+        self.wait(differs, 60, f"Nothing was undone ({what}).")
         self.desktop.point(500, 500)
         self.desktop.press("ctrl+shift+z")
-        self.wait(is_back, 20, f"It was not redone ({what}).")
+        self.wait(is_back, 60, f"It was not redone ({what}).")
         assert self.takes["comp"] == before["retake"]["comp"]
 
     def scroll(self, notches: int) -> None:
