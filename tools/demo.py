@@ -36,9 +36,14 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     if options.half:
         half = importlib.import_module(f".{_HALVES[options.half]}", __package__)
+        if options.half == "scene":
+            return int(half.main(options.audio, options.out, options.measured, options.head))
         return int(half.main(options.audio, options.out, options.measured))
     if not options.audio.is_file():
         print(f"There is no recording at '{options.audio}': name an audio file that exists.", file=sys.stderr)
+        return 2
+    if options.head and not options.head.is_file():
+        print(f"There is no head at '{options.head}': name a FLAME model file that exists.", file=sys.stderr)
         return 2
     started = time.monotonic()
     try:
@@ -53,11 +58,12 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="demo.py",
-        description="Adds the built-in head in real Blender, imports a recording, generates three takes, keys poses, "
+        description="Adds a head in real Blender, imports a recording, generates three takes, keys poses, "
         "updates, switches takes, saves; leaves demo.blend, a video of each take, sheet.png and report.json.",
     )
     parser.add_argument("audio", nargs="?", type=Path, default=SAMPLE, metavar="AUDIO", help="default: the sample")
     parser.add_argument("--out", type=Path, default=Path("out/demo"), metavar="FOLDER", help="default: out/demo")
+    parser.add_argument("--head", type=Path, metavar="FILE", help="a FLAME model file; default: the built-in head")
     parser.add_argument("--half", choices=tuple(_HALVES), help=argparse.SUPPRESS)  # how it re-runs itself
     parser.add_argument("--measured", type=Path, help=argparse.SUPPRESS)
     return parser
@@ -72,6 +78,8 @@ def _run_halves(options: argparse.Namespace, blender: Environment, pythons: dict
         for half, python in pythons.items():
             command = [str(python), str(ROOT / "scripts" / "demo.py"), str(options.audio.resolve())]
             command += ["--out", str(options.out.resolve()), "--half", half, "--measured", str(Path(folder) / "scene")]
+            if options.head:
+                command += ["--head", str(options.head.resolve())]
             environment_seconds = {"RETAKE_DEMO_SECONDS_ENVIRONMENTS": f"{seconds:.3f}"}
             code = subprocess.run(command, env={**variables, **environment_seconds}).returncode
             if code != 0:

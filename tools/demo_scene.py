@@ -49,13 +49,14 @@ class Stopwatch:
         self.seconds[stage] = time.monotonic() - started
 
 
-def main(audio: Path, out: Path, measured: Path) -> int:
+def main(audio: Path, out: Path, measured: Path, head: Path | None = None) -> int:
     """Do the main job.
 
     Args:
         audio: The recording.
         out: Folder for demo.blend and the videos.
         measured: Stem of the files that the report is made from: .npz and .json.
+        head: A FLAME model file; the built-in head if None.
 
     Returns:
         Exit code.
@@ -64,7 +65,7 @@ def main(audio: Path, out: Path, measured: Path) -> int:
     bpy.ops.wm.read_factory_settings(use_empty=True)
     root.register()
     try:
-        _perform(audio, out, measured)
+        _perform(audio, out, measured, head)
     except (RetakeError, ValueError, RuntimeError) as error:
         if not str(error).startswith("Error: "):  # an operator's own report, which Blender has printed
             print(error, file=sys.stderr)
@@ -74,11 +75,14 @@ def main(audio: Path, out: Path, measured: Path) -> int:
     return 0
 
 
-def _perform(audio: Path, out: Path, measured: Path) -> None:
+def _perform(audio: Path, out: Path, measured: Path, head: Path | None) -> None:
     """The main job, stage by stage."""
     watch, scene = Stopwatch(), bpy.context.scene
     with watch.timed("head"):
-        bpy.ops.retake.add_head()
+        if head is None:
+            bpy.ops.retake.add_head()
+        else:
+            bpy.ops.retake.add_flame_head(filepath=str(head))
     with watch.timed("audio"):
         bpy.ops.retake.import_audio(filepath=str(audio), frame=FIRST_FRAME)
     with watch.timed("backend"):

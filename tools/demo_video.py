@@ -16,7 +16,7 @@ import bpy
 from .blender_render import set_camera, set_workbench
 
 SIZE = 320  # px
-_LOOK_AT, _HEIGHT = (0.0, -0.045, 0.03), 0.21  # point in model axes and height that fills the picture, m
+_BELOW_THE_EYES, _DEPTH, _HEIGHT = 0.045, 0.03, 0.21  # where the camera looks, and what fills the picture, m
 _ANGLE = 10.0  # degrees, a little from the character's left
 
 
@@ -24,7 +24,7 @@ def prepare_video() -> None:
     """Set the scene up: camera, Workbench, H.264 and AAC in an .mp4. Once a scene."""
     scene = bpy.context.scene
     set_workbench(SIZE, SIZE, vertex_colors=True)
-    set_camera(_ANGLE, _LOOK_AT, _HEIGHT)
+    set_camera(_ANGLE, (0.0, _eye_height() - _BELOW_THE_EYES, _DEPTH), _HEIGHT)
     settings = scene.render.image_settings
     if hasattr(settings, "media_type"):  # from 5.0
         settings.media_type = "VIDEO"
@@ -33,6 +33,12 @@ def prepare_video() -> None:
     ffmpeg.format, ffmpeg.codec, ffmpeg.constant_rate_factor = "MPEG4", "H264", "HIGH"
     ffmpeg.audio_codec, ffmpeg.audio_bitrate = "AAC", 160
     scene.render.use_file_extension = False
+
+
+def _eye_height() -> float:
+    """Height of the head's eyes, m."""
+    rig = next(obj for obj in bpy.context.scene.objects if obj.type == "ARMATURE")
+    return float((rig.matrix_world @ rig.data.bones["left eye"].head_local).z)
 
 
 def render_video(path: Path) -> None:

@@ -216,9 +216,12 @@ def scene_has_animation(scene: bpy.types.Scene) -> bool:
 
 
 def _is_animated(owner: bpy.types.ID) -> bool:
-    """Whether a datablock has an action, NLA tracks or drivers."""
+    """Whether a datablock has an action, NLA tracks, or drivers that go by the frame; other drivers belong to a rig."""
     data = owner.animation_data
-    return data is not None and bool(data.action or len(data.nla_tracks) or len(data.drivers))
+    if data is None:
+        return False
+    by_frame = any("frame" in curve.driver.expression for curve in data.drivers if curve.driver.type == "SCRIPTED")
+    return bool(data.action or len(data.nla_tracks) or by_frame)
 
 
 def fit_scene_range(scene: bpy.types.Scene, clock: AudioClock, seconds: float) -> None:
