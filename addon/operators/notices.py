@@ -12,6 +12,7 @@ from ..core.channels import channels_of
 from ..core.findings import joined
 from ..core.keys import Choice, CurveState, Finding, FindingKind, KeyState, KeyStatus
 from ..scene.shot import Shot
+from ..scene.targets import control_keys
 
 
 class UndecidedError(InputError):
@@ -98,7 +99,7 @@ def obstacle_notices(curves: Iterable[CurveState]) -> list[str]:
 
 def reached_limits(shot: Shot) -> list[str]:
     """A sentence that names the shape keys whose keys pass their slider's limits, where Blender clamps them."""
-    blocks = shot.head.data.shape_keys.key_blocks
+    blocks = control_keys(shot.head.data.shape_keys)
     passed = []
     for target in shot.targets:
         block, fcurve = blocks.get(target.channels[0]), target.fcurve

@@ -13,7 +13,7 @@ import numpy as np
 from .. import compat
 from .keying import OURS
 from .shot import Shot
-from .targets import Target
+from .targets import Target, control_keys
 
 _OVERRIDING = ("MESH_CACHE", "MESH_SEQUENCE_CACHE")
 
@@ -144,7 +144,7 @@ def _unmute(muted: list[tuple[str, Any]]) -> None:
 
 def _sliders(shot: Shot) -> Iterator[Cause]:
     """Shape keys whose slider ends before the take does, or that are muted."""
-    blocks = shot.head.data.shape_keys.key_blocks
+    blocks = control_keys(shot.head.data.shape_keys)
     clamped: list[tuple[Any, float, float]] = []
     muted = []
     for target in shot.targets:

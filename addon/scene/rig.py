@@ -19,6 +19,7 @@ from .axes import MODEL_TO_BLENDER
 from .built_in_head import BONE_NAMES
 from .flame_head import jaw_turns
 from .shot import Shot, lip_pairs
+from .targets import control_keys
 
 FloatArray = NDArray[np.float64]
 _AT_A_TIME = 500  # vertices that are read before a window may go on
@@ -83,7 +84,7 @@ def _displacements(
     shot: Shot, vertices: NDArray[np.int64] | None
 ) -> list[tuple[str, Callable[[], NDArray[np.float32]]]]:
     """The mapped controls' names, each with what reads its displacement."""
-    blocks = shot.head.data.shape_keys.key_blocks
+    blocks = control_keys(shot.head.data.shape_keys)
     mapped = [target.channels[0] for target in shot.targets if target.channels != HEAD_ROTATION]
     basis = {block.name: _points(block, vertices) for block in {blocks[name].relative_key for name in mapped}}
     turned = _turned_by_controls(shot, vertices)

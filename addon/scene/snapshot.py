@@ -30,6 +30,7 @@ from .targets import (
     Obstacles,
     Target,
     bone_is_constrained,
+    control_keys,
     evaluate,
     eyes_are_aimed,
     obstacles,
@@ -211,7 +212,7 @@ def _evaluated_objects(shot: Shot) -> list[bpy.types.Object]:
 def _probe(shot: Shot, depsgraph: bpy.types.Depsgraph) -> list[float]:
     """All channels (C,) as an evaluated scene has them; 0 where one is not mapped."""
     values = dict.fromkeys(CHANNEL_NAMES, 0.0)
-    blocks = shot.head.data.shape_keys.evaluated_get(depsgraph).key_blocks
+    blocks = control_keys(shot.head.data.shape_keys.evaluated_get(depsgraph))
     for target in shot.targets:
         if target.channels != HEAD_ROTATION:
             values[target.channels[0]] = blocks[target.channels[0]].value

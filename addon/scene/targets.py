@@ -16,9 +16,10 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from ...backend.protocol import CONTROL_NAMES, HEAD_ROTATION
+from ...backend.protocol import HEAD_ROTATION
 from .. import compat
 from ..core.channels import PART_OF
+from ..core.spelling import match_controls
 from .axes import components_to_matrix, pose_to_model, rotation_path
 
 FloatArray = NDArray[np.float64]
@@ -77,12 +78,25 @@ class Target:
             getattr(struct, name)[self.index] = value
 
 
+def control_keys(key: bpy.types.Key) -> dict[str, bpy.types.ShapeKey]:
+    """Control -> the shape key that is named like it, in any usual spelling, in the order of CONTROL_NAMES."""
+    blocks = key.key_blocks
+    found = {control: blocks[name] for control, name in match_controls(tuple(blocks.keys())).items()}
+    return {control: block for control, block in found.items() if block != key.reference_key}
+
+
 def shape_key_targets(key: bpy.types.Key) -> list[Target]:
     """Targets of a mesh's shape keys that are named like controls, in the order of CONTROL_NAMES."""
-    found = [name for name in CONTROL_NAMES if name in key.key_blocks and key.key_blocks[name] != key.reference_key]
     return [
-        Target(name, (name,), key, f'key_blocks["{bpy.utils.escape_identifier(name)}"].value', 0, _group_of(name))
-        for name in found
+        Target(
+            control,
+            (control,),
+            key,
+            f'key_blocks["{bpy.utils.escape_identifier(block.name)}"].value',
+            0,
+            _group_of(control),
+        )
+        for control, block in control_keys(key).items()
     ]
 
 

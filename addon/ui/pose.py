@@ -14,21 +14,22 @@ from ..operators.common import why_no_head, why_no_shape_keys
 from ..operators.generate import PART_ITEMS
 from ..scene.keying import OURS, key_type_at
 from ..scene.shot import armature_of, find_head
-from ..scene.targets import NECK_BONE
+from ..scene.targets import NECK_BONE, control_keys
 
 _GAZE = {"lookSide": ("eyeLookOut", "eyeLookIn"), "lookUp": ("eyeLookUp", "eyeLookDown")}
 
 
-def _blocks() -> Any:
-    """Shape keys of the head that is meant; empty where there is none."""
+def _blocks() -> dict[str, Any]:
+    """Control -> shape key of the head that is meant; empty where there is none."""
     head = find_head(bpy.context)
     key = head.data.shape_keys if head is not None else None
-    return {} if key is None else key.key_blocks
+    return {} if key is None else control_keys(key)
 
 
 def _get_linked(control: Control) -> Callable[[Any], float]:
     def get(settings: Any) -> float:
-        values = [_blocks()[name].value for name in control.channels if name in _blocks()]
+        blocks = _blocks()
+        values = [blocks[name].value for name in control.channels if name in blocks]
         return round(max(values, default=0.0), 3)  # of less, Blender shows six digits
 
     return get
@@ -36,9 +37,10 @@ def _get_linked(control: Control) -> Callable[[Any], float]:
 
 def _set_linked(control: Control) -> Callable[[Any, float], None]:
     def set_(settings: Any, value: float) -> None:
+        blocks = _blocks()
         for name in control.channels:
-            if name in _blocks():
-                _blocks()[name].value = value
+            if name in blocks:
+                blocks[name].value = value
 
     return set_
 
@@ -198,10 +200,12 @@ def _draw_controls(layout: bpy.types.UILayout, context: bpy.types.Context, contr
 
 
 def _curves(context: bpy.types.Context) -> dict[str, Any]:
-    """Shape key -> its curve, of the head that is meant."""
+    """Control -> the curve of its shape key, of the head that is meant."""
     head = find_head(context)
     curves = compat.fcurves_of(head.data.shape_keys) if head is not None and head.data.shape_keys else None
-    return {curve.data_path[12:-8]: curve for curve in curves or () if curve.data_path.startswith('key_blocks["')}
+    by_path = {curve.data_path: curve for curve in curves or ()}
+    paths = {control: f"{block.path_from_id()}.value" for control, block in _blocks().items()} if by_path else {}
+    return {control: by_path[path] for control, path in paths.items() if path in by_path}
 
 
 def _dot(curves: list[Any], frame: float) -> str:

@@ -10,6 +10,7 @@ import bpy
 import numpy as np
 import pytest
 
+from retake.addon import compat
 from retake.addon.operators.common import why_no_generation, why_no_head, why_no_takes
 from retake.addon.operators.session import session
 from retake.addon.scene.shot import find_head, open_shot
@@ -189,3 +190,29 @@ def test_an_action_that_does_not_play_as_it_stands_is_reported(stage: Stage) -> 
     notices = " ".join(session.job.order.notices)
     assert "is blended (replace, influence 0.5)" in notices
     assert "plays solo" in notices
+
+
+def spelled(name: str) -> str:
+    """A control's name as an exporter may have left it."""
+    for side in ("Left", "Right"):
+        if name.endswith(side):
+            return f"blendShape1.{name.removesuffix(side)}_{side[0]}"
+    return f"blendShape1.{name}"
+
+
+def test_a_head_that_spells_its_controls_otherwise_is_driven_alike(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage()
+    bpy.ops.retake.new_takes(count=1, seed=5)
+    frames = np.arange(1.0, 40.0)
+    wanted = stage.tracks(frames)
+    other = make_stage()
+    for block in other.key.key_blocks[1:]:
+        block.name = spelled(block.name)
+    bpy.ops.retake.new_takes(count=1, seed=5)
+    assert other.key.key_blocks["blendShape1.mouthSmile_L"].path_from_id() in {
+        curve.data_path.removesuffix(".value") for curve in compat.fcurves_of(other.key)
+    }
+    found = other.tracks(frames)
+    assert found.keys() == wanted.keys()
+    assert max(float(np.abs(found[name] - wanted[name]).max()) for name in wanted) < 1e-6
+    assert not bpy.ops.retake.show_original() - {"FINISHED"}
