@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -138,14 +139,20 @@ class Animator:
         self.keep_picture("failed")
         raise AssertionError(f"The panel has no '{phrase}'.")
 
-    def set_slider(self, name: str, value: float) -> None:
-        """Type a value into a slider of the panel."""
-        x, y = centre(self.seek(name))
-        self.desktop.click(x, y, times=2)
-        self.desktop.press("ctrl+a")
-        self.desktop.type(f"{value:g}")
-        self.desktop.press("Return")
-        time.sleep(0.3)
+    def set_slider(self, name: str, value: float, channel: str) -> None:
+        """Type a value into a slider of the panel, again where the window missed it."""
+        for _ in range(3):
+            x, y = centre(self.seek(name))
+            self.desktop.click(x, y, times=2)
+            time.sleep(0.5)
+            self.desktop.press("ctrl+a")
+            self.desktop.type(f"{value:g}")
+            self.desktop.press("Return")
+            with contextlib.suppress(AssertionError):
+                wait_until(lambda: self.see()["values"][channel] == value, 10, f"{channel} is not set.")
+                return
+        self.keep_picture("failed")
+        raise AssertionError(f"{channel} is {self.see()['values'][channel]}, not {value}.")
 
     def set_number_beside(self, phrase: str, value: int) -> None:
         """Type a number into the field at the right of a button."""

@@ -94,8 +94,7 @@ def test_hold_a_smile(animator: Animator) -> None:
     animator.press_button("Mouth corners")
     for frame in (40, 60):
         animator.go_to_frame(frame)
-        animator.set_slider("Mouth Smile", 0.8)
-        assert animator.see()["values"]["mouthSmileLeft"] == 0.8
+        animator.set_slider("Mouth Smile", 0.8, "mouthSmileLeft")
         animator.press_button("Key Pose")
         animator.wait(lambda at=frame: at in frames_of(animator, "mouthSmileLeft"), 20, "The smile is not keyed.")
     animator.keep_picture("smile_keyed")
