@@ -27,6 +27,7 @@ class UndecidedError(InputError):
         self.found = found
 
 
+_VISIBLE, _NAMED = 0.02, 6  # what is cut off of a shape key's value before it is told; names in a sentence
 _OURS = (KeyStatus.GENERATED, KeyStatus.CORRECTED, KeyStatus.REPLACED)
 
 
@@ -107,6 +108,9 @@ def reached_limits(shot: Shot) -> list[str]:
             continue
         co = np.empty(2 * len(fcurve.keyframe_points), np.float32)
         fcurve.keyframe_points.foreach_get("co", co)
-        if co[1::2].max() > block.slider_max + 1e-6 or co[1::2].min() < block.slider_min - 1e-6:
+        if co[1::2].max() > block.slider_max + _VISIBLE or co[1::2].min() < block.slider_min - _VISIBLE:
             passed.append(block.name)
-    return [f"These shape keys reach their slider limits: {', '.join(passed)}."] if passed else []
+    if not passed:
+        return []
+    more = f" and {len(passed) - _NAMED} more" if len(passed) > _NAMED else ""
+    return [f"These shape keys reach their slider limits: {', '.join(passed[:_NAMED])}{more}."]

@@ -18,7 +18,7 @@ from ..core.steps import Steps, aside
 from .axes import MODEL_TO_BLENDER
 from .built_in_head import BONE_NAMES
 from .flame_head import jaw_turns
-from .shot import Shot, lip_pairs
+from .shot import Shot, lip_pairs, metres_a_unit
 from .targets import control_keys
 
 FloatArray = NDArray[np.float64]
@@ -31,13 +31,14 @@ def build_rig(shot: Shot) -> Steps[Rig]:
     The joint regressor is the one of least norm whose rows sum to 1 and give the bones' heads on the neutral mesh.
     """
     key = shot.head.data.shape_keys
-    template, controls = _points(key.reference_key, None), {}
+    unit = np.float32(metres_a_unit(shot.head))
+    template, controls = unit * _points(key.reference_key, None), {}
     yield False
     for name, read in _displacements(shot, None):
-        controls[name] = read()
+        controls[name] = unit * read()
         yield False
     weights = yield from _weights(shot, len(template))
-    joints = _joints(shot)
+    joints = float(unit) * _joints(shot)
     neck = HEAD_ROTATION if shot.neck is not None else ()
     rig = Rig(
         channel_names=(*controls, *neck),
@@ -76,8 +77,9 @@ def read_shapes(
         shot: The shot.
         vertices: (V,) vertices to read, few; all if None.
     """
-    found = {name: read() for name, read in _displacements(shot, vertices)}
-    return _points(shot.head.data.shape_keys.reference_key, vertices), found
+    unit = np.float32(metres_a_unit(shot.head))
+    found = {name: unit * read() for name, read in _displacements(shot, vertices)}
+    return unit * _points(shot.head.data.shape_keys.reference_key, vertices), found
 
 
 def _displacements(

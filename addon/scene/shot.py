@@ -13,16 +13,23 @@ from typing import Any
 
 import bpy
 import numpy as np
+from numpy.typing import NDArray
 
 from ...backend.errors import AudioError, RigError
 from ...backend.protocol import PARTS
 from .. import compat
+from ..core.lips import find_lip_pairs
 from ..core.timing import AudioClock, Span
 from . import audio, state
+from .axes import MODEL_TO_BLENDER
 from .edit import GENERATED
 from .key_table import read_table
-from .targets import NECK_BONE, Target, neck_targets, shape_key_targets
+from .targets import NECK_BONE, Target, control_keys, neck_targets, shape_key_targets
 from .timeline import tweak_shift
+
+_METRES, _CENTIMETRES = 3.0, 400.0  # sizes up to which a mesh is taken to be in metres, in centimetres
+_found_pairs: dict[tuple[int, int], NDArray[np.int64]] = {}
+"""Lips found on meshes that store none, by the mesh's session_uid and its number of vertices."""
 
 
 @dataclass(frozen=True)
@@ -281,7 +288,32 @@ def mixing_notices(shot: Shot) -> list[str]:
     return notices
 
 
-def lip_pairs(head: bpy.types.Object) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
-    """Inner lip pairs (P, 2) that were stored on a head; (0, 2) where there are none."""
+def lip_pairs(head: bpy.types.Object) -> NDArray[np.int64]:
+    """Inner lip pairs (P, 2): those stored on a head, else found from its jawOpen; (0, 2) where there are none."""
     stored: Sequence[int] = head.data.get("retake_lip_pairs", ())
-    return np.array(list(stored), np.int64).reshape(-1, 2)
+    if len(stored):
+        return np.array(list(stored), np.int64).reshape(-1, 2)
+    known = (head.data.session_uid, len(head.data.vertices))
+    if known not in _found_pairs:
+        _found_pairs[known] = _find_pairs(head)
+    return _found_pairs[known]
+
+
+def _find_pairs(head: bpy.types.Object) -> NDArray[np.int64]:
+    """The lips of a head that stores none."""
+    jaw = control_keys(head.data.shape_keys).get("jawOpen")
+    if jaw is None:
+        return np.zeros((0, 2), np.int64)
+    points = []
+    for block in (jaw.relative_key, jaw):
+        flat = np.empty(3 * len(block.points), np.float32)
+        block.points.foreach_get("co", flat)
+        points.append(flat.reshape(-1, 3).astype(np.float64) @ MODEL_TO_BLENDER)
+    return find_lip_pairs(points[0], points[1] - points[0])
+
+
+def metres_a_unit(head: bpy.types.Object) -> float:
+    """What a unit of a head's mesh is, judged by its size: metres up to 3, centimetres up to 400, else millimetres."""
+    corners = np.array(head.bound_box)
+    size = float(np.ptp(corners, axis=0).max())
+    return 1.0 if size < _METRES else 0.01 if size < _CENTIMETRES else 0.001
