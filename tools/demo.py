@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
         print(f"There is no recording at '{options.audio}': name an audio file that exists.", file=sys.stderr)
         return 2
     if options.head and not options.head.is_file():
-        print(f"There is no head at '{options.head}': name a FLAME model file that exists.", file=sys.stderr)
+        print(f"There is no head at '{options.head}': name a file that exists.", file=sys.stderr)
         return 2
     started = time.monotonic()
     try:
@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("audio", nargs="?", type=Path, default=SAMPLE, metavar="AUDIO", help="default: the sample")
     parser.add_argument("--out", type=Path, default=Path("out/demo"), metavar="FOLDER", help="default: out/demo")
-    parser.add_argument("--head", type=Path, metavar="FILE", help="a FLAME model file; default: the built-in head")
+    parser.add_argument("--head", type=Path, metavar="FILE", help="a FLAME model, or a head of tools/arrays_head.py")
     parser.add_argument("--half", choices=tuple(_HALVES), help=argparse.SUPPRESS)  # how it re-runs itself
     parser.add_argument("--measured", type=Path, help=argparse.SUPPRESS)
     return parser

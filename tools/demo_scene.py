@@ -25,6 +25,7 @@ from ..addon.scene.axes import model_to_pose, pose_to_model
 from ..addon.scene.shot import find_head, open_shot
 from ..backend.errors import RetakeError
 from ..backend.protocol import CONTROL_NAMES, HEAD_ROTATION
+from .arrays_head import add_head_of
 from .demo_backend import describe_backend, start_backend
 from .demo_plan import SMILE, TURN, Plan, plan_keys
 from .demo_video import prepare_video, render_video
@@ -56,7 +57,7 @@ def main(audio: Path, out: Path, measured: Path, head: Path | None = None) -> in
         audio: The recording.
         out: Folder for demo.blend and the videos.
         measured: Stem of the files that the report is made from: .npz and .json.
-        head: A FLAME model file; the built-in head if None.
+        head: A FLAME model file, or a head kept as arrays; the built-in head if None.
 
     Returns:
         Exit code.
@@ -82,7 +83,7 @@ def _perform(audio: Path, out: Path, measured: Path, head: Path | None) -> None:
         if head is None:
             bpy.ops.retake.add_head()
         else:
-            bpy.ops.retake.add_flame_head(filepath=str(head))
+            add_head_of(head)
     with watch.timed("audio"):
         bpy.ops.retake.import_audio(filepath=str(audio), frame=FIRST_FRAME)
     with watch.timed("backend"):

@@ -24,7 +24,7 @@ def prepare_video() -> None:
     """Set the scene up: camera, Workbench, H.264 and AAC in an .mp4. Once a scene."""
     scene = bpy.context.scene
     set_workbench(SIZE, SIZE, vertex_colors=True)
-    set_camera(_ANGLE, (0.0, _eye_height() - _BELOW_THE_EYES, _DEPTH), _HEIGHT)
+    set_camera(_ANGLE, (0.0, eye_height() - _BELOW_THE_EYES, _DEPTH), _HEIGHT)
     settings = scene.render.image_settings
     if hasattr(settings, "media_type"):  # from 5.0
         settings.media_type = "VIDEO"
@@ -35,8 +35,9 @@ def prepare_video() -> None:
     scene.render.use_file_extension = False
 
 
-def _eye_height() -> float:
+def eye_height() -> float:
     """Height of the head's eyes, m."""
+    bpy.context.view_layer.update()
     rig = next(obj for obj in bpy.context.scene.objects if obj.type == "ARMATURE")
     return float((rig.matrix_world @ rig.data.bones["left eye"].head_local).z)
 

@@ -3,7 +3,8 @@
 
 `phones`: one take of the default model on a recording whose phones are known, frames at eight phones, the phone under
 each. `styles`: the articulation teacher in each of its styles, a clip with sound, from the front and from three
-quarters, and a sheet of stills. Standard library only: the parts are `speech_tracks` and `speech_render`.
+quarters, and a sheet of stills. `heads`: the same frames of one take on the built-in head and on others. Standard
+library only: the parts are `speech_tracks` and `speech_render`.
 """
 
 from __future__ import annotations
@@ -40,9 +41,14 @@ def _parser() -> argparse.ArgumentParser:
     phones.add_argument("folder", type=Path, help="recordings with phone times")
     phones.add_argument("file", help="name of one of them")
     phones.add_argument("--out", type=Path, default=ROOT / "docs" / "images" / "speech_sheet.png", metavar="PNG")
+    heads = kinds.add_parser("heads", help="the same frames of a take on several heads, the built-in one first")
+    heads.add_argument("folder", type=Path, help="recordings with phone times")
+    heads.add_argument("file", help="name of one of them")
+    heads.add_argument("heads", nargs="+", type=Path, help="FLAME model files, or heads as tools/arrays_head.py has")
+    heads.add_argument("--out", type=Path, default=ROOT / "docs" / "images" / "heads.png", metavar="PNG")
     styles = kinds.add_parser("styles", help="the teacher in each style: clips with sound, and a sheet")
     styles.add_argument("--out", type=Path, default=Path("out/styles"), metavar="FOLDER")
-    for each in (phones, styles):
+    for each in (phones, heads, styles):
         each.add_argument("--part", choices=tuple(_PARTS), help=argparse.SUPPRESS)  # how it re-runs itself
         each.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     return parser

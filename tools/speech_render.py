@@ -1,22 +1,29 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The part of `speech_pictures` in Blender: the built-in head at frames of a track, from the front and turned."""
+"""The part of `speech_pictures` in Blender: heads at frames of a track."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import bpy
 import numpy as np
 
+from ..addon.scene.axes import model_to_pose
+from ..addon.scene.shot import find_head, open_shot
+from ..addon.scene.targets import control_keys
 from ..backend.protocol import CONTROL_NAMES
 from . import blender_render as look
+from .arrays_head import add_head_of
+from .demo_video import eye_height
 
 _VIEWS = {"front": 0.0, "turned": 38.0}
 _NECK = 1  # joint that the head's rotation turns, with those that hang from it
 _SIZE = 256  # px
 _LOOK_AT, _HEIGHT = (0.0, -0.03, 0.04), 0.235  # the whole head, m
+_HEADS_ANGLE, _BELOW_THE_EYES = 15.0, 0.035  # of the camera, degrees and m
 _FACE_AT, _FACE_HEIGHT = (0.0, -0.045, 0.06), 0.165
 
 
@@ -50,7 +57,9 @@ def rotation_matrix(axis_angle: np.ndarray) -> np.ndarray:
 
 
 def render(options: argparse.Namespace) -> int:
-    """Render what `speech_tracks` asked for, a PNG a frame and view."""
+    """Render what `speech_tracks` asked for, a PNG a frame and view, or a frame and head."""
+    if options.kind == "heads":
+        return _render_heads(options)
     head = TurningHead(Path(__file__).parents[1] / "backend" / "assets" / "head.npz")
     look.clear_scene()
     names = [str(name) for name in head.data["material_names"]]
@@ -68,3 +77,41 @@ def render(options: argparse.Namespace) -> int:
         print(f"rendered {shown['track']}", flush=True)
     bpy.ops.wm.read_factory_settings(use_empty=True)
     return 0
+
+
+def _render_heads(options: argparse.Namespace) -> int:
+    """Render the take on each head as the extension makes it, by its shape keys and its bones."""
+    root = sys.modules["retake"]
+    (shown,) = json.loads((options.work / "rendered.json").read_text(encoding="utf-8"))
+    track = np.load(options.work / "tracks.npz")["take"].astype(np.float64)
+    root.register()
+    try:
+        for number, file in enumerate([None, *options.heads]):
+            look.clear_scene()
+            if file is None:
+                bpy.ops.retake.add_head()
+            else:
+                add_head_of(file)
+            look.set_workbench(_SIZE, _SIZE, file is None)
+            place = (0.0, eye_height() - _BELOW_THE_EYES, _FACE_AT[2])
+            for column, frame in enumerate(shown["frames"]):
+                _pose(track[frame])
+                look.set_camera(_HEADS_ANGLE, place, _FACE_HEIGHT)
+                look.render(options.work / "take" / str(number) / f"{column:04d}.png")
+            print(f"rendered {'the built-in head' if file is None else file.name}", flush=True)
+    finally:
+        root.unregister()
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    return 0
+
+
+def _pose(channels: np.ndarray) -> None:
+    """Set the active head's controls and its neck to channels (55,)."""
+    shot = open_shot(bpy.context.scene, find_head(bpy.context))
+    for name, block in control_keys(shot.head.data.shape_keys).items():
+        block.value = channels[CONTROL_NAMES.index(name)]
+    if shot.neck is not None:
+        rest = shot.neck.bone.matrix_local.to_3x3()
+        shot.neck.rotation_mode = "QUATERNION"
+        shot.neck.rotation_quaternion = model_to_pose(channels[len(CONTROL_NAMES) :], rest).to_quaternion()
+    bpy.context.view_layer.update()

@@ -40,7 +40,7 @@ _STILLS = ("aa", "f", "m", "uw")  # of the sample, shown of every style
 def perform(options: argparse.Namespace) -> int:
     """Leave tracks (N, 55) and what to render of them in the work folder."""
     try:
-        tracks, rendered = _of_phones(options) if options.kind == "phones" else _of_styles()
+        tracks, rendered = _of_styles() if options.kind == "styles" else _of_phones(options)
     except RetakeError as error:
         print(error, file=sys.stderr)
         return 1
@@ -86,12 +86,11 @@ def join(options: argparse.Namespace) -> int:
     """Make the sheet, or the clips and their sheet, of the rendered pictures."""
     options.out.parent.mkdir(parents=True, exist_ok=True)
     rendered = json.loads((options.work / "rendered.json").read_text(encoding="utf-8"))
-    if options.kind == "phones":
+    if options.kind != "styles":
         (shown,) = rendered
-        views = {
-            view: [_picture(path) for path in _pictures(options.work, "take", view)] for view in ("front", "turned")
-        }
-        draw_sheet([Row("", pictures) for pictures in views.values()], shown["labels"], (), options.out, title=0)
+        names = ["front", "turned"] if options.kind == "phones" else [str(n) for n in range(len(options.heads) + 1)]
+        pictures = [[_picture(path) for path in _pictures(options.work, "take", name)] for name in names]
+        draw_sheet([Row("", row) for row in pictures], shown["labels"], (), options.out, title=0)
         print(f"Drew {options.out}.")
         return 0
     options.out.mkdir(parents=True, exist_ok=True)
