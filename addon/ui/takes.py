@@ -28,7 +28,8 @@ def frames_of(context: bpy.types.Context, take: Take) -> str:
     render = context.scene.render
     clock = AudioClock(*written) if written else AudioClock(render.fps / render.fps_base, context.scene.frame_start)
     span = clock.frame_span(take.span)
-    return f"{span.start:.0f}-{span.end:.0f}"
+    between = " to " if span.start < 0 else "-"  # a minus beside a dash could not be read
+    return f"{span.start:.0f}{between}{span.end:.0f}"
 
 
 def take_items(settings: Any, context: bpy.types.Context | None) -> list[Item]:
