@@ -162,6 +162,9 @@ def _draw_generating(layout: bpy.types.UILayout, context: bpy.types.Context) -> 
     new.guidance = DIVERSE ** (2.0 * settings.diversity - 1.0)
     column.prop(settings, "style", text="")
     column.prop(settings, "diversity", slider=True)
+    record = record_in(context)
+    if record is not None:  # the same as under Finishing: takes that are there follow it too
+        column.prop(record, "strength_head", text="Head Motion", slider=True)
     row = column.row(align=True)
     row.prop(settings, "lock_seed", text="", icon="LOCKED" if settings.lock_seed else "UNLOCKED")
     seed = row.row(align=True)

@@ -199,6 +199,18 @@ def _draw_controls(layout: bpy.types.UILayout, context: bpy.types.Context, contr
             row.operator("retake.toggle_key", text="", icon=icon, emboss=False).channels = ",".join(present)
 
 
+def _draw_gaze(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """Both eyes' directions, each with a dot for the keys of its channels."""
+    column, blocks, curves = layout.column(align=True), _blocks(), _curves(context)
+    for axis in _GAZE:
+        present = [name for name in _gaze_names(axis, 0.0) if name in blocks]
+        row = column.row(align=True)
+        row.prop(context.scene.retake_pose, _property_name(axis), slider=True)
+        if present:
+            icon = _dot([curves.get(name) for name in present], context.scene.frame_current_final)
+            row.operator("retake.toggle_key", text="", icon=icon, emboss=False).channels = ",".join(present)
+
+
 def _curves(context: bpy.types.Context) -> dict[str, Any]:
     """Control -> the curve of its shape key, of the head that is meant."""
     head = find_head(context)
@@ -237,9 +249,7 @@ def _draw_group(group: str) -> Callable[[Any, bpy.types.Context], None]:
         if group == "head":
             _draw_head(layout, context)
         elif group == "gaze" and settings.linked:
-            column = layout.column(align=True)
-            for axis in _GAZE:
-                column.prop(settings, _property_name(axis), slider=True)
+            _draw_gaze(layout, context)
         else:
             _draw_controls(layout, context, controls_of(GROUPS[group], settings.linked))
         layout.operator("retake.key_pose", text=f"Key {group.title()}", icon="KEY_HLT").group = group.upper()
