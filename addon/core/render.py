@@ -9,7 +9,7 @@ a key within a closure overrules it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +22,7 @@ from .curves import Evaluate
 from .given import HALF_FRAME, Given, GivenChannel, distance_to, within_spans
 from .library import Library
 from .resample import interpolate
+from .steps import Steps, finish
 from .timing import AudioClock, FloatArray, Span
 from .track import Track, paint, runs
 
@@ -84,17 +85,31 @@ def render(
     Returns:
         A plan a channel that is mapped (present in `given`), may be written, and has an entry in the comp.
     """
+    return finish(rendering(library, clock, given, lips, parts, limit, outside))
+
+
+def rendering(
+    library: Library,
+    clock: AudioClock,
+    given: Given,
+    lips: LipModel,
+    parts: Iterable[str] | None = None,
+    limit: Span | None = None,
+    outside: Mapping[str, Evaluate] | None = None,
+) -> Steps[dict[str, ChannelPlan]]:
+    """`render`, a channel at a time."""
     plans: dict[str, ChannelPlan] = {}
     for part in PARTS if parts is None else parts:
         track = paint(library, part, clock, given, lips, limit)
+        yield False
         if track is not None:
-            plans.update(_render_part(track, clock, given, lips, outside or {}))
+            plans.update((yield from _render_part(track, clock, given, lips, outside or {})))
     return plans
 
 
 def _render_part(
     track: Track, clock: AudioClock, given: Given, lips: LipModel, outside: Mapping[str, Evaluate]
-) -> dict[str, ChannelPlan]:
+) -> Steps[dict[str, ChannelPlan]]:
     """Plans of one part's channels."""
     writable = {
         name: column
@@ -114,10 +129,23 @@ def _render_part(
         )
         for name, column in writable.items()
     }
-    bent = {name: _bent(job) for name, job in jobs.items()}
+    bent = yield from _each(_bent, jobs)
     if _breaks_closure(track, jobs, bent, lips):
-        bent = {name: _bent(replace(job, tolerance=0.0)) for name, job in jobs.items()}
-    return {name: _plan(job, bent[name]) for name, job in jobs.items()}
+        bent = yield from _each(lambda job: _bent(replace(job, tolerance=0.0)), jobs)
+    plans = {}
+    for name, job in jobs.items():
+        plans[name] = _plan(job, bent[name])
+        yield False
+    return plans
+
+
+def _each(work: Callable[[_Job], FloatArray], jobs: Mapping[str, _Job]) -> Steps[dict[str, FloatArray]]:
+    """Some work on every job."""
+    done = {}
+    for name, job in jobs.items():
+        done[name] = work(job)
+        yield False
+    return done
 
 
 @dataclass(frozen=True)

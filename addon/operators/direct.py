@@ -12,7 +12,7 @@ from ..core.client import Result
 from ..core.heard import Heard
 from ..core.keys import Choice
 from ..core.library import Library
-from ..core.render import ChannelPlan, render
+from ..core.render import ChannelPlan, rendering
 from ..core.steps import Steps, aside, finish
 from ..core.storage import ledger_to_bytes, library_to_bytes
 from ..core.takes import ORIGINAL
@@ -248,8 +248,7 @@ def _write(
     limit = None if anew else frames
     plans: dict[str, ChannelPlan] = {}
     for part in PARTS if anew else parts:
-        plans |= render(books.library, recording.clock, reading.given, lips, (part,), limit)
-        yield False
+        plans |= yield from rendering(books.library, recording.clock, reading.given, lips, (part,), limit)
     if shot.record.sparse:
         plans = yield from thinned(shot, plans, reading.given, float(shot.record.tolerance))
     yield from write_plans(reading.snapshot, reading.keys, plans, books)

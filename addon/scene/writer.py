@@ -47,6 +47,7 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
 _HANDLE_TOLERANCE = 1e-6
+_AT_A_TIME = 500  # rotations that are turned before a window may go on
 _REMOVED = np.array([status in (KeyStatus.GENERATED, KeyStatus.REPLACED) for status in KeyStatus])  # by status
 
 
@@ -76,8 +77,7 @@ def write_plans(snapshot: Snapshot, state: KeyState, plans: Mapping[str, Channel
     """
     shot = snapshot.shot
     statuses = {curve.keys.curve_id: curve.status for curve in state.curves}
-    neck = _neck_components(snapshot, statuses, plans)
-    yield False
+    neck = yield from _neck_components(snapshot, statuses, plans)
     for place, target in enumerate(shot.targets):
         plan = plans.get(target.channels[0])
         if plan is None:
@@ -361,7 +361,7 @@ def _tag(shot: Shot) -> None:
 
 def _neck_components(
     snapshot: Snapshot, statuses: Mapping[str, NDArray[np.uint8]], plans: Mapping[str, ChannelPlan]
-) -> FloatArray:
+) -> Steps[FloatArray]:
     """Components (K, 3 or 4) of the neck's planned rotations in the bone's rotation mode.
 
     At the animator's keys the components are those that the curves have there, so that a component without a key of
@@ -382,6 +382,8 @@ def _neck_components(
     for row, quaternion in enumerate(turned):
         before = at_keys[row] if row in at_keys else quaternion_to_components(quaternion, mode, before)
         found[row] = before
+        if row % _AT_A_TIME == 0:
+            yield False
     return found
 
 
