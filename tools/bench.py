@@ -42,6 +42,8 @@ from .environments import BACKEND, ROOT, EnvironmentMakeError, demo_blender, ens
 from .suite import find_window
 
 _PARTS = {"clips": "bench_backend", "backend": "bench_backend", "scene": "bench_scene"}
+_WINDOW = ("--window-geometry", "0", "0", "1600", "900", "--python-exit-code", "1")
+_SYSTEM = "/usr/sbin:/usr/bin:/sbin:/bin"
 LEAST_RUNS = 5
 ONE_CORE = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
@@ -122,9 +124,12 @@ def _run_window(
         starter.write_text(f'#!/bin/sh\nHOST_PYTHON="{backend}" exec /usr/local/bin/host-python "$@"\n')
         starter.chmod(0o755)
         variables["RETAKE_BACKEND_PYTHON"] = str(starter)
-        command = [found["RETAKE_GUI_LAUNCHER"], "run", version, "--", *arguments]
+        launcher = [found["RETAKE_GUI_LAUNCHER"]]
+        subprocess.run([*launcher, "run", version, "--", "--version"], cwd=ROOT, check=True, stdout=sys.stderr)
+        # Its Blender runs on its own root's Python, which other Pythons on the PATH would hide.
+        command = [*launcher, "exec", version, "--", "env", f"PATH={_SYSTEM}", "blender", *_WINDOW, *arguments]
     else:
-        command = [found["RETAKE_GUI_BLENDER"], "--window-geometry", "0", "0", "1600", "900", *arguments]
+        command = [found["RETAKE_GUI_BLENDER"], *_WINDOW, *arguments]
     subprocess.run(command, cwd=ROOT, env=variables, stdout=sys.stderr)
     result = folder / "window.json"
     return json.loads(result.read_text(encoding="utf-8")) if result.is_file() else None
