@@ -67,7 +67,8 @@ def settle() -> None:
     if context.mode != "OBJECT" or compat.is_playing():
         return
     for head, armature in due_heads(context.scene):
-        if armature.name in context.view_layer.objects and armature.visible_get():
+        is_ours = compat.is_editable(armature) and compat.is_editable(armature.data)
+        if is_ours and armature.name in context.view_layer.objects and armature.visible_get():
             update_joints(context.view_layer, head, armature)
     compat.redraw()
 

@@ -151,3 +151,12 @@ def backend_pid() -> int:
     assert session.client is not None
     assert session.client.pid is not None
     return session.client.pid
+
+
+def evaluated_points(stage: Stage) -> np.ndarray:
+    """Vertices (V, 3) of a head as it is drawn, m, in its own space."""
+    bpy.context.view_layer.update()
+    evaluated = stage.head.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    points = np.empty(3 * len(evaluated.data.vertices), np.float32)
+    evaluated.data.vertices.foreach_get("co", points)
+    return points.reshape(-1, 3)

@@ -17,15 +17,7 @@ from retake.addon.scene.rig import build_rig
 from retake.backend.errors import RigError
 from retake.backend.protocol import CONTROL_NAMES
 
-from .helpers import Stage
-
-
-def evaluated_points(stage: Stage) -> np.ndarray:
-    bpy.context.view_layer.update()
-    evaluated = stage.head.evaluated_get(bpy.context.evaluated_depsgraph_get())
-    points = np.empty(3 * len(evaluated.data.vertices), np.float32)
-    evaluated.data.vertices.foreach_get("co", points)
-    return points.reshape(-1, 3)
+from .helpers import Stage, evaluated_points
 
 
 def test_it_has_shape_keys_bones_skin_and_materials(stage: Stage) -> None:

@@ -20,7 +20,7 @@ from retake.addon.scene.shot import find_head, open_shot
 from retake.backend.protocol import CONTROL_NAMES, JOINT_NAMES
 from retake.tests.flame_files import needs_template, standin
 
-from .helpers import Stage
+from .helpers import Stage, evaluated_points
 
 pytestmark = needs_template
 IDENTITIES, EXPRESSIONS = 12, 20
@@ -38,15 +38,6 @@ def flame_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def head(empty_scene: bpy.types.Scene, flame_file: Path) -> Stage:
     bpy.ops.retake.add_flame_head(filepath=str(flame_file), identity=IDENTITIES, expression=EXPRESSIONS)
     return Stage(find_head(bpy.context))
-
-
-def mesh_of(stage: Stage) -> np.ndarray:
-    """Evaluated vertices (V, 3), m, Blender's axes, in the armature's space."""
-    bpy.context.view_layer.update()
-    evaluated = stage.head.evaluated_get(bpy.context.evaluated_depsgraph_get())
-    points = np.empty(3 * len(evaluated.data.vertices), np.float32)
-    evaluated.data.vertices.foreach_get("co", points)
-    return points.reshape(-1, 3)
 
 
 def turn(stage: Stage, joint: str, mode: str, rotation: np.ndarray) -> None:
@@ -83,7 +74,7 @@ def test_the_evaluated_mesh_is_the_models(head: Stage, seed: int) -> None:
     for joint, rotation, mode in zip(JOINT_NAMES, theta, np.roll(MODES, seed).tolist(), strict=True):
         turn(head, joint, mode, rotation)
     wanted = to_blender(model.vertices(beta, psi, theta))
-    assert np.abs(mesh_of(head) - wanted).max() < 1e-4
+    assert np.abs(evaluated_points(head) - wanted).max() < 1e-4
 
 
 def test_it_is_added_fast_and_stands_upright_at_real_size(empty_scene: bpy.types.Scene, flame_file: Path) -> None:
@@ -92,7 +83,7 @@ def test_it_is_added_fast_and_stands_upright_at_real_size(empty_scene: bpy.types
     seconds = time.perf_counter() - started
     print(f"400 keys: {seconds:.2f} s")
     stage = Stage(find_head(bpy.context))
-    size = np.ptp(mesh_of(stage), axis=0)
+    size = np.ptp(evaluated_points(stage), axis=0)
     assert 0.2 < size[2] < 0.5
     assert [bone.name for bone in stage.rig.data.bones] == [*JOINT_NAMES, JAW_CONTROLS]
     assert stage.key.key_blocks[1].name == CONTROL_NAMES[0]
@@ -123,7 +114,7 @@ def test_lips_close_on_the_way_of_jaw_and_lips(head: Stage) -> None:
     pairs = np.array(head.head.data["retake_lip_pairs"]).reshape(-1, 2)
 
     def gap() -> float:
-        points = mesh_of(head)
+        points = evaluated_points(head)
         return float((points[pairs[:, 0], 2] - points[pairs[:, 1], 2]).mean()) * 1000.0
 
     rest, blocks = gap(), head.key.key_blocks
@@ -168,6 +159,6 @@ def test_takes_are_made_and_move_its_lips(head: Stage, speech: Path) -> None:
     pairs = np.array(head.head.data["retake_lip_pairs"]).reshape(-1, 2)
     for frame in range(1, 48, 3):
         bpy.context.scene.frame_set(frame)
-        points = mesh_of(head)
+        points = evaluated_points(head)
         gaps.append(float((points[pairs[:, 0], 2] - points[pairs[:, 1], 2]).mean()) * 1000.0)
     assert np.ptp(gaps) > 3.0
