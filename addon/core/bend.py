@@ -66,7 +66,7 @@ def bend(frames: FloatArray, anchors: Sequence[Anchor]) -> FloatArray:
     """
     correction = np.zeros(len(frames))
     for anchor in separated(anchors):
-        start, at, stop = np.searchsorted(frames, anchor.frame + np.array([-anchor.left, 0.0, anchor.right]))
+        start, at, stop = frames.searchsorted((anchor.frame - anchor.left, anchor.frame, anchor.frame + anchor.right))
         after = at + int(at < len(frames) and frames[at] == anchor.frame)
         correction[at:after] += anchor.residual
         for near, side, reach in ((slice(start, at), -1.0, anchor.left), (slice(after, stop), 1.0, anchor.right)):

@@ -63,6 +63,8 @@ def find_reshaped(states: Iterable[CurveState], taken: Mapping[str, set[int]]) -
     findings: list[tuple[tuple[str, ...], dict[str, Indices], Span]] = []
     for state in states:
         changed = state.status == KeyStatus.CORRECTED
+        if not changed.any():
+            continue
         changed[list(taken.get(state.keys.curve_id, ()))] = False
         for run in _runs(changed):
             span = Span(float(state.keys.frames[run[0]]), float(state.keys.frames[run[-1]]))
@@ -158,6 +160,8 @@ def _affine(
 
 def _baked(state: CurveState, frames: Span, half: float) -> Indices:
     """Keys of a curve that make it a bake within the range: its JITTER keys, or all given ones if there are many."""
+    if (state.status == KeyStatus.GENERATED).all():
+        return np.zeros(0, np.int64)
     types = np.asarray(state.keys.types)
     within = (state.keys.frames >= frames.start) & (state.keys.frames <= frames.end)
     authored = within & (types != int(KeyType.GENERATED)) & (state.status != int(KeyStatus.CORRECTED))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...backend.errors import InputError
 from .curves import Evaluate, Interpolation, KeyType
-from .keys import CurveState, KeyState
+from .keys import CurveState, KeyState, KeyStatus
 from .timing import FloatArray, Span, whole_frames_within
 
 FOREVER = 1e7  # frames; where a hold ends that no given key ends
@@ -137,6 +137,8 @@ def _distinct(frames: FloatArray) -> FloatArray:
 
 def _collect_group(names: tuple[str, ...], curves: Sequence[CurveState]) -> dict[str, GivenChannel]:
     """Given channels of one group from its curves (several for the neck)."""
+    if len(names) == len(curves) == 1 and (curves[0].status == KeyStatus.GENERATED).all():
+        return {names[0]: _nothing_given(curves[0])}
     frames = _distinct(np.concatenate([curve.keys.frames[curve.given] for curve in curves]))
     holds = [_holds(curve) for curve in curves]
     locked = tuple(span for curve in curves for span in curve.keys.locked_spans)
@@ -149,6 +151,13 @@ def _collect_group(names: tuple[str, ...], curves: Sequence[CurveState]) -> dict
         name: GivenChannel(name, frames, values[:, column], held, bare, locked, obstacle, _column(evaluate, column))
         for column, name in enumerate(names)
     }
+
+
+def _nothing_given(curve: CurveState) -> GivenChannel:
+    """The one channel of a curve whose keys, if any, are all ours."""
+    keys, none = curve.keys, np.zeros(0)
+    locked = tuple(keys.locked_spans)
+    return GivenChannel(keys.channels[0], none, none, locked, (), locked, keys.obstacle, _column(keys.evaluate, 0))
 
 
 def _column(evaluate: Evaluate, column: int) -> Evaluate:

@@ -137,7 +137,10 @@ def _compare(keys: CurveKeys, written: WrittenCurve | None) -> CurveState:
     status[types == KeyType.JITTER] = KeyStatus.BAKE
     if written is None or not len(written.frames):
         return CurveState(keys, status, np.zeros(0))
-    if np.array_equal(keys.frames, written.frames):  # as nearly always: nothing to look for
+    same_frames = np.array_equal(keys.frames, written.frames)  # as nearly always: nothing to look for
+    if same_frames and np.array_equal(keys.values, written.values) and np.array_equal(types, written.types):
+        return CurveState(keys, status, np.zeros(0))
+    if same_frames:
         match, gone = np.arange(len(keys.frames)), np.zeros(len(written.frames), bool)
     else:
         match = nearest_frames(keys.frames, written.frames)

@@ -196,13 +196,20 @@ class _Job:
     @property
     def active(self) -> NDArray[np.bool_]:
         """(F,) frames that are ours on this channel."""
+        if not self.given.locked:
+            return self.track.painted
         return self.track.painted & ~within_spans(self.track.frames, self.given.locked)
+
+    @property
+    def islands(self) -> list[tuple[int, int]]:
+        """First index and index after the last of each stretch that is ours."""
+        return runs(self.active) if self.given.locked else self.track.islands
 
 
 def _bent(job: _Job) -> FloatArray:
     """(F,) the channel's track through its given values and joined to what stands beside each of its islands."""
     values = job.values.copy()
-    for first, end in runs(job.active):
+    for first, end in job.islands:
         frames = job.track.frames[first:end].astype(np.float64)
         anchors = _anchors(job, frames, job.values[first:end])
         values[first:end] += bend(frames, [_kept_off_closures(job, anchor) for anchor in anchors])
@@ -257,7 +264,7 @@ def _kept_off_closures(job: _Job, anchor: Anchor) -> Anchor:
     if moved <= job.tolerance:
         return anchor
     left, right = anchor.left, anchor.right
-    for first, end in runs(job.track.closed):
+    for first, end in job.track.closures:
         start, last = job.track.frames[first], job.track.frames[end - 1]
         if start > anchor.frame + HALF_FRAME:
             right = min(right, start - anchor.frame)
@@ -280,6 +287,9 @@ def _plan(job: _Job, values: FloatArray) -> ChannelPlan:
     """Keys of a bent channel: where it is free, where a component's hold needs company, and at the neck's keys."""
     given, frames = job.given, job.track.frames.astype(np.float64)
     active = job.active
+    if not (len(given.frames) or given.held or job.track.original.any()):
+        ours = tuple(_span(job.track.frames, first, end) for first, end in job.islands)
+        return ChannelPlan(given.channel, ours, frames[active], values[active], (), (), job.track.closed[active])
     written = active & given.free(frames)
     times, found = [frames[written]], [values[written]]
     partly = active & within_spans(frames, given.held) & ~within_spans(frames, (*given.bare, *given.locked))
@@ -329,4 +339,9 @@ def _holds_at_ends(span: Span, holds: Sequence[Span]) -> list[Span]:
 
 
 def _spans(frames: NDArray[np.int64], flags: NDArray[np.bool_]) -> tuple[Span, ...]:
-    return tuple(Span(float(frames[first]), float(frames[end - 1])) for first, end in runs(flags))
+    return tuple(_span(frames, first, end) for first, end in runs(flags))
+
+
+def _span(frames: NDArray[np.int64], first: int, end: int) -> Span:
+    """From one frame to the one before another, by their indices."""
+    return Span(float(frames[first]), float(frames[end - 1]))

@@ -8,6 +8,7 @@ starts later, or becomes shorter, where one is in its way. Two takes that both r
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,16 @@ class Track:
     closed: NDArray[np.bool_]
     joined: NDArray[np.bool_]
     beyond: FloatArray
+
+    @cached_property
+    def islands(self) -> list[tuple[int, int]]:
+        """First index and index after the last of each stretch in which a take plays."""
+        return runs(self.painted)
+
+    @cached_property
+    def closures(self) -> list[tuple[int, int]]:
+        """First index and index after the last of each stretch in which the lips are closed."""
+        return runs(self.closed)
 
 
 def paint(

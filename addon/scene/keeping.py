@@ -81,7 +81,7 @@ def bake(shot: Shot, books: Books, locked: Sequence[Span]) -> list[str]:
         InputError: Nothing of ours plays.
     """
     left = []
-    blocked = block_neck_together(shot, {target.curve_id: obstacles(target) for target in shot.targets})
+    blocked = block_neck_together(shot, {target.curve_id: obstacles(target, target.fcurve) for target in shot.targets})
     for owner in _owners(shot):
         for target in shot.own_targets(owner):
             if target.fcurve is not None and blocked[target.curve_id].any:

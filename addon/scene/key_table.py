@@ -43,7 +43,9 @@ _COLUMNS = [
 """By byte of a row: the column it belongs to, "" where it is padding."""
 
 _EASING = ("easing", "back", "amplitude", "period")
-_SHAPE = tuple(name for name in KEY.names or () if name not in (*_EASING, "type", "interpolation"))
+_HANDLE_TYPES = ("handle_left_type", "handle_right_type")
+_PLAIN = ("co", "type", "interpolation", *_HANDLE_TYPES)
+_SHAPE = tuple(name for name in KEY.names or () if name not in (*_EASING, *_PLAIN))
 
 FREE, AUTO, VECTOR, ALIGNED, AUTO_CLAMPED = 0, 1, 2, 3, 4
 AUTOMATIC = np.array([False, True, True, False, True])
@@ -63,13 +65,34 @@ def empty(count: int = 0) -> Table:
 
 def read_table(fcurve: Any) -> Table:
     """All keys of a curve; what tells of easing stays 0, as we write it, where all keys are ours and none eases."""
+    return read_plain(fcurve, whole=True)[0]
+
+
+def read_plain(fcurve: Any, *, whole: bool = False) -> tuple[Table, bool]:
+    """All keys of a curve, of such as we make them only what can differ: time, value, type, interpolation.
+
+    Args:
+        fcurve: The curve.
+        whole: Read every attribute in any case.
+
+    Returns:
+        The keys, and whether they are as we make them, the handles between the first and the last being computed by
+        Blender: then handles and selection are left 0.
+    """
     points = fcurve.keyframe_points
     table = empty(len(points))
-    _read_columns(points, table, ("type", "interpolation"))
-    is_plain = bool((table["type"] == _GENERATED_KEY["type"]).all())
-    is_plain &= bool((table["interpolation"] == _GENERATED_KEY["interpolation"]).all())
-    _read_columns(points, table, _SHAPE if is_plain else (*_SHAPE, *_EASING))
-    return table
+    _read_columns(points, table, _PLAIN)
+    is_ours = all((table[name] == _GENERATED_KEY[name]).all() for name in ("type", "interpolation"))
+    is_plain = is_ours and all((table[name][1:-1] == _GENERATED_KEY[name]).all() for name in _HANDLE_TYPES)
+    if whole or not is_plain:
+        _read_columns(points, table, _SHAPE if is_ours else (*_SHAPE, *_EASING))
+    return table, is_plain and not whole
+
+
+def write_values(fcurve: Any, table: Table) -> None:
+    """Set the times and values of a curve's keys; automatic handles follow."""
+    fcurve.keyframe_points.foreach_set("co", np.ascontiguousarray(table["co"]).ravel())
+    fcurve.keyframe_points.handles_recalc()
 
 
 def _read_columns(points: Any, table: Table, names: Sequence[str]) -> None:

@@ -32,7 +32,7 @@ def targets_of(shot: Shot, channels: Collection[str]) -> list[Target]:
 
 def why_not(shot: Shot, target: Target) -> str:
     """Why a target may not be keyed; empty where it may."""
-    found = obstacles(target)
+    found = obstacles(target, target.fcurve)
     reasons = {
         "driven": found.driven,
         "constrained": found.constrained

@@ -124,7 +124,7 @@ def _points(block: bpy.types.ShapeKey, vertices: NDArray[np.int64] | None) -> ND
         flat = np.empty(3 * len(block.points), np.float32)
         block.points.foreach_get("co", flat)
     else:
-        flat = np.array([block.points[vertex].co for vertex in vertices.tolist()], np.float32)
+        flat = np.array([block.points[vertex].co[:] for vertex in vertices.tolist()], np.float32)
     return flat.reshape(-1, 3) @ MODEL_TO_BLENDER.astype(np.float32)
 
 

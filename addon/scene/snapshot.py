@@ -21,7 +21,7 @@ from ..core.steps import Steps
 from ..core.timing import Span
 from .axes import pose_to_model
 from .driven import FrameSampler
-from .key_table import Table, at_frame, empty, read_table
+from .key_table import Table, at_frame, empty, read_plain, read_table
 from .layers import Layers, read_layers
 from .orphans import without_orphans
 from .shot import Shot
@@ -51,6 +51,7 @@ class Snapshot:
         tables: Curve id -> its keys, every attribute, in frames of the action.
         locked: Spans of scene frames that the animator locked.
         layers: What the NLA plays.
+        plain: Ids of curves that hold only keys as we make them: handles and selection are left 0 in their tables.
     """
 
     shot: Shot
@@ -58,6 +59,11 @@ class Snapshot:
     tables: dict[str, Table]
     locked: tuple[Span, ...]
     layers: Layers
+    plain: frozenset[str] = frozenset()
+
+    def whole_table(self, target: Target) -> Table:
+        """Keys of a target with every attribute."""
+        return read_table(target.fcurve) if target.curve_id in self.plain else self.tables[target.curve_id]
 
     def raw(self, target: Target, frames: FloatArray) -> FloatArray:
         """Values (F,) of a target's own curve, without modifiers, at scene frames; of the NLA where there is none."""
@@ -96,10 +102,18 @@ def read_snapshot(
     """
     written = ledger.curves if ledger is not None else {}
     tables: dict[str, Table] = {}
+    blocked: dict[str, Obstacles] = {}
+    plain, level = [], set()
     for target in shot.targets:
-        tables[target.curve_id] = without_orphans(_table(target), written.get(target.curve_id))
+        name, fcurve = target.curve_id, target.fcurve
+        table, is_plain = (empty(), False) if fcurve is None else read_plain(fcurve)
+        tables[name] = without_orphans(table, written.get(name))
+        blocked[name] = obstacles(target, fcurve)
+        if is_plain and tables[name] is table:
+            plain.append(name)
+            if fcurve.extrapolation == "CONSTANT":
+                level.add(name)
         yield False
-    blocked = {target.curve_id: obstacles(target) for target in shot.targets}
     layers = read_layers(shot)
     blocked |= {name: replace(blocked[name], layered=True) for name in layers.blocked}
     blocked = block_aimed_eyes(shot, block_neck_together(shot, blocked))
@@ -107,19 +121,16 @@ def read_snapshot(
     neck = _neck_evaluate(shot, blocked, sampler, layers)
     curves = []
     for target in shot.targets:
+        table = tables[target.curve_id] if target.curve_id in level and not blocked[target.curve_id].any else None
         function = (
-            neck if target.channels == HEAD_ROTATION else _weight_evaluate(shot, target, blocked, sampler, layers)
+            neck
+            if target.channels == HEAD_ROTATION
+            else _weight_evaluate(shot, target, blocked, sampler, layers, table)
         )
         spans = (*locked, *_eased_across(tables[target.curve_id], frames, shot.shifts[target.curve_id]))
         curves.append(_curve_keys(shot, target, tables[target.curve_id], blocked[target.curve_id], function, spans))
         yield False
-    return Snapshot(shot, tuple(curves), tables, tuple(locked), layers)
-
-
-def _table(target: Target) -> Table:
-    """Keys of a target, none where it has no curve."""
-    fcurve = target.fcurve
-    return empty() if fcurve is None else read_table(fcurve)
+    return Snapshot(shot, tuple(curves), tables, tuple(locked), layers, frozenset(plain))
 
 
 def _eased_across(table: Table, frames: Span, shift: float) -> list[Span]:
@@ -176,14 +187,33 @@ def block_aimed_eyes(shot: Shot, blocked: dict[str, Obstacles]) -> dict[str, Obs
 
 
 def _weight_evaluate(
-    shot: Shot, target: Target, blocked: dict[str, Obstacles], sampler: FrameSampler, layers: Layers
+    shot: Shot,
+    target: Target,
+    blocked: dict[str, Obstacles],
+    sampler: FrameSampler,
+    layers: Layers,
+    table: Table | None,
 ) -> Evaluate:
-    """Evaluation of a shape key's channel."""
+    """Evaluation of a shape key's channel, from its keys where they are ours alone and its ends are level."""
     column, shift = CHANNEL_NAMES.index(target.channels[0]), shot.shifts[target.curve_id]
     if blocked[target.curve_id].driven or target.curve_id in layers.playing:
         return lambda frames: sampler(frames)[:, column : column + 1]
     modifiers = blocked[target.curve_id].any
-    return lambda frames: evaluate(target, frames - shift, modifiers)[:, None]
+
+    def function(frames: FloatArray) -> FloatArray:
+        at = frames - shift
+        known = None if table is None else _known_values(table, at)
+        return (evaluate(target, at, modifiers) if known is None else known)[:, None]
+
+    return function
+
+
+def _known_values(table: Table, frames: FloatArray) -> FloatArray | None:
+    """Values (F,) of a curve of ours that are its keys' own or those of its level ends; None if any is not."""
+    times = table["co"][:, 0]
+    places = times.searchsorted(frames.astype(np.float32)).clip(0, len(times) - 1)
+    known = (times[places] == frames) | (frames < times[0]) | (frames > times[-1])
+    return table["co"][places, 1].astype(np.float64) if known.all() else None
 
 
 def _neck_evaluate(shot: Shot, blocked: dict[str, Obstacles], sampler: FrameSampler, layers: Layers) -> Evaluate:

@@ -157,9 +157,8 @@ class Obstacles:
         return self.driven or self.constrained or self.muted or self.locked or self.layered
 
 
-def obstacles(target: Target) -> Obstacles:
-    """What keeps a target from being written, except constraints of its bone."""
-    fcurve = target.fcurve
+def obstacles(target: Target, fcurve: Any | None) -> Obstacles:
+    """What keeps a target from being written, except constraints of its bone, given its curve."""
     if fcurve is None:
         return Obstacles(driven=target.driver is not None)
     group = fcurve.group

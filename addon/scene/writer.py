@@ -35,6 +35,7 @@ from .key_table import (
     read_table,
     write_handles,
     write_table,
+    write_values,
 )
 from .layers import give_extrapolation_back, let_the_nla_play_beside
 from .original import after_write, original_curve, restore_handles, restored_keys, with_replaced
@@ -112,7 +113,9 @@ def _write_target(
 ) -> None:
     """Write one plan into one curve."""
     shot, target = snapshot.shot, snapshot.shot.targets[place]
-    shift, old = shot.shifts[target.curve_id], snapshot.tables[target.curve_id]
+    if _REMOVED[status].all() and _write_values(snapshot, target, plan, values, books):
+        return
+    shift, old = shot.shifts[target.curve_id], snapshot.whole_table(target)
     removed = _REMOVED[status]
     disturbing = _disturbing(old, plan.cleared, shift)
     windows = [_window(span, plan.frames - shift, values, old, removed, shift) for span in plan.rewrite]
@@ -144,6 +147,34 @@ def _write_target(
         edit = _with_restored(edit, restored)
     _apply(target, fcurve if fcurve is not None else _new_curve(shot, target, books), edit, books, old)
     library.original[name] = after_write(original, old, removed, edit.table)
+
+
+def _write_values(snapshot: Snapshot, target: Target, plan: ChannelPlan, values: FloatArray, books: Books) -> bool:
+    """Give a curve that holds only keys of ours other values, as when takes are switched.
+
+    Returns:
+        False where there is more to it than that; nothing was written then.
+    """
+    name = target.curve_id
+    if (
+        name not in snapshot.plain
+        or not len(plan.frames)
+        or plan.restore
+        or plan.cleared
+        or books.notes.frozen.get(name)
+    ):
+        return False
+    old, times = snapshot.tables[name], plan.frames - snapshot.shot.shifts[name]
+    known = name in books.ledger.curves and name in books.library.original
+    if not known or plan.rewrite != (Span(float(plan.frames[0]), float(plan.frames[-1])),) or len(old) != len(times):
+        return False
+    if np.abs(old["co"][:, 0] - times).max() > 1e-4:
+        return False
+    table = old.copy()
+    table["co"][1:-1, 1] = values[1:-1]  # the first and the last join what stands beside
+    write_values(target.fcurve, table)
+    books.ledger.record(name, table["co"][:, 0], table["co"][:, 1], table["type"])
+    return True
 
 
 def _disturbing(old: Table, cleared: Sequence[Span], shift: float) -> BoolArray:
@@ -293,7 +324,7 @@ def _clear_target(snapshot: Snapshot, target: Target, status: NDArray[np.uint8],
     fcurve, original = target.fcurve, books.library.original.get(target.curve_id)
     if fcurve is None or original is None:
         return
-    old = snapshot.tables[target.curve_id]
+    old = snapshot.whole_table(target)
     shift = snapshot.shot.shifts[target.curve_id]
     locked = locked_stretches(old, [(span.start - shift, span.end - shift) for span in snapshot.locked])
     _clear_curve(target, old, _promoted(old, status), _REMOVED[status], locked, books)
