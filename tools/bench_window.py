@@ -164,7 +164,7 @@ def _generation(clip: Path, name: str, runs: int, samples: Samples) -> Course:
         bpy.ops.retake.show_take("INVOKE_DEFAULT", True, take=2 - run % 2)
         switched.append((time.perf_counter() - started) * 1000.0)
         yield
-    samples[f"switch_ms_{name}"] = switched[1:]
+    samples |= {f"switch_first_ms_{name}": switched[:1], f"switch_ms_{name}": switched[1:]}
     back: list[float] = []
     again: list[float] = []
     for _ in range(min(runs, 5)):

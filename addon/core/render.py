@@ -21,12 +21,14 @@ from .channels import CHANNEL_INDEX, LipModel
 from .curves import Evaluate
 from .given import HALF_FRAME, Given, GivenChannel, distance_to, within_spans
 from .library import Library
+from .remembered import Asked, PlanMemory, key_of
 from .resample import interpolate
 from .steps import Steps, finish
 from .timing import AudioClock, FloatArray, Span
-from .track import Track, paint, runs
+from .track import Track, painting, runs
 
 _LEAST_SWING = 0.02  # rad
+_MEMORY = PlanMemory()
 _LIP_TOLERANCE = 0.2  # mm a single channel's bend may move the gap at a closed frame
 
 
@@ -100,10 +102,16 @@ def rendering(
     """`render`, a channel at a time."""
     plans: dict[str, ChannelPlan] = {}
     for part in PARTS if parts is None else parts:
-        track = paint(library, part, clock, given, lips, limit)
+        beside = {name: function for name, function in (outside or {}).items() if name in PARTS[part]}
+        key, takes = key_of(library, part, clock, given, lips, limit, frozenset(beside))
+        found = _MEMORY.find(key, given, beside)
         yield False
-        if track is not None:
-            plans.update((yield from _render_part(track, clock, given, lips, outside or {})))
+        if found is None:
+            asked = Asked.of(part, given, beside)
+            track = yield from painting(library, part, clock, given, lips, limit)
+            found = {} if track is None else (yield from _render_part(track, clock, asked.given, lips, asked.outside))
+            _MEMORY.keep(key, found, asked.questions, takes)
+        plans.update(found)
     return plans
 
 

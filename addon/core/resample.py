@@ -19,8 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...backend.protocol import MODEL_FPS
+from .steps import Steps
 from .timing import FloatArray
 
+_AT_A_TIME = 200_000  # samples that are read before a window may go on
 _EASE = 0.1 * MODEL_FPS  # model frames within which a moved closure's surroundings are in time again
 
 
@@ -56,6 +58,16 @@ def interpolate(values: FloatArray, positions: FloatArray) -> FloatArray:
     a, b, da, db = values[left], values[left + 1], slopes[left], slopes[left + 1]
     rise = b - a
     return np.asarray(a + x * (da + x * (3 * rise - 2 * da - db + x * (da + db - 2 * rise))), np.float64)
+
+
+def interpolating(values: FloatArray, positions: FloatArray) -> Steps[FloatArray]:
+    """`interpolate`, some channels at a time."""
+    count = max(1, _AT_A_TIME // max(1, len(values) + len(positions)))
+    pieces = []
+    for first in range(0, values.shape[1], count):
+        pieces.append(interpolate(values[:, first : first + count], positions))
+        yield False
+    return np.concatenate(pieces, axis=1) if pieces else np.zeros((len(positions), 0))
 
 
 def find_closures(opening: FloatArray, threshold: float) -> list[Closure]:

@@ -19,7 +19,8 @@ from .channels import CHANNEL_INDEX, LipModel
 from .finishing import Finishing
 from .given import HALF_FRAME, Given, distance_to
 from .library import Library
-from .resample import find_closures, interpolate, meet_closures
+from .resample import find_closures, interpolating, meet_closures
+from .steps import Steps, finish
 from .takes import ORIGINAL, Take
 from .timing import AudioClock, FloatArray, IntArray, Span, whole_frames_within
 
@@ -65,6 +66,13 @@ class Track:
 def paint(
     library: Library, part: str, clock: AudioClock, given: Given, lips: LipModel, limit: Span | None
 ) -> Track | None:
+    """`painting`, all at once."""
+    return finish(painting(library, part, clock, given, lips, limit))
+
+
+def painting(
+    library: Library, part: str, clock: AudioClock, given: Given, lips: LipModel, limit: Span | None
+) -> Steps[Track | None]:
     """Paint the entries of one part, in their order.
 
     All of them are painted whole and cut to the limit afterwards, so that what plays within it does not depend on it.
@@ -93,13 +101,10 @@ def paint(
             track.painted[at], track.original[at], track.closed[at] = False, True, False
             track.joined[at.start : at.stop + 1] = False
         else:
-            _paint_take(
-                track,
-                at,
-                *read_take(library.take(entry.take), part, clock, frames, lips, library.finishing),
-                blocked[at],
-                clock,
-            )
+            take = library.take(entry.take)
+            values, closed = yield from reading_take(take, part, clock, frames, lips, library.finishing)
+            _paint_take(track, at, values, closed, blocked[at], clock)
+            yield False
     return track if limit is None else _cut(track, limit)
 
 
@@ -142,6 +147,13 @@ def read_take(
     lips: LipModel,
     finishing: Finishing = Finishing(),  # noqa: B008 (it cannot change)
 ) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """`reading_take`, all at once."""
+    return finish(reading_take(take, part, clock, frames, lips, finishing))
+
+
+def reading_take(
+    take: Take, part: str, clock: AudioClock, frames: IntArray, lips: LipModel, finishing: Finishing
+) -> Steps[tuple[FloatArray, NDArray[np.bool_]]]:
     """Resample one part of a take, closures surviving.
 
     Closures are met on all frames of the take, so that the same frame reads the same whichever others are asked for.
@@ -164,19 +176,22 @@ def read_take(
     asked = slice(int(frames[0] - grid[0]), int(frames[-1] - grid[0]) + 1)
     positions = clock.seconds(grid) * MODEL_FPS - take.start_frame + finishing.shift(part, clock.fps)
     if part == "head":
-        return interpolate(finishing.apply(part, values), positions[asked]), np.zeros(len(frames), bool)
+        return (yield from interpolating(finishing.apply(part, values), positions[asked])), np.zeros(len(frames), bool)
     lowest, highest = np.minimum(values.min(axis=0), 0.0), np.maximum(values.max(axis=0), 1.0)
     if part != "mouth":
         if part == "eyes":
             values = finishing.apply_eyes(values, PARTS[part], take.start_frame)
         else:
             values = finishing.apply(part, values)
-        return np.clip(interpolate(values, positions[asked]), lowest, highest), np.zeros(len(frames), bool)
+        read = yield from interpolating(values, positions[asked])
+        return np.clip(read, lowest, highest), np.zeros(len(frames), bool)
     moving = replace(lips, slopes=lips.slopes[[CHANNEL_INDEX[name] for name in PARTS[part]]])
     threshold = moving.threshold(values)
     values = finishing.apply(part, values, moving.opening(values) < threshold)
+    yield False
     positions = meet_closures(positions, find_closures(moving.opening(values), threshold))[asked]
-    read = np.clip(interpolate(values, positions), lowest, highest)
+    yield False
+    read = np.clip((yield from interpolating(values, positions)), lowest, highest)
     return read, moving.opening(read) < threshold
 
 

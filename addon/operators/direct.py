@@ -243,7 +243,9 @@ def _write(
         yield from saving(shot, books)
         reading = yield from read(shot, options, frames, recording)
         reading.books.library.comp[:], books = books.library.comp, reading.books
+    yield False
     lips = rig.lip_model(shot)
+    yield False
     books.library.finishing = state.finishing_of(shot.record)
     limit = None if anew else frames
     plans: dict[str, ChannelPlan] = {}

@@ -25,7 +25,7 @@ from .key_table import Table, at_frame, empty, read_plain, read_table
 from .layers import Layers, read_layers
 from .orphans import without_orphans
 from .shot import Shot
-from .splice import uncuttable
+from .splice import BEZIER, uncuttable
 from .targets import (
     Obstacles,
     Target,
@@ -135,6 +135,8 @@ def read_snapshot(
 
 def _eased_across(table: Table, frames: Span, shift: float) -> list[Span]:
     """Scene frames of eased segments at the edges of a range."""
+    if not (table["interpolation"] > BEZIER).any():
+        return []
     edges = (np.ceil(frames.start - 1e-6) - shift, np.floor(frames.end + 1e-6) - shift)
     found = [uncuttable(table, float(edge)) for edge in edges if at_frame(table, float(edge)) is None]
     return [Span(segment[0] + shift, segment[1] + shift) for segment in found if segment is not None]

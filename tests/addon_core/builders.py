@@ -10,11 +10,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from retake.addon.core import keys
+from retake.addon.core import render as rendering
 from retake.addon.core.channels import CHANNEL_INDEX, LipModel
 from retake.addon.core.curves import CurveKeys, Interpolation, KeyType
 from retake.addon.core.given import Given, collect
 from retake.addon.core.ledger import Ledger
 from retake.addon.core.library import Library
+from retake.addon.core.remembered import PlanMemory
+from retake.addon.core.render import ChannelPlan
 from retake.addon.core.takes import GivenSet, Settings, Take
 from retake.addon.core.timing import Span
 from retake.backend.protocol import CHANNEL_NAMES, HEAD_ROTATION, MODEL_FPS, PARTS
@@ -130,3 +133,12 @@ def waves(seed: int = 0, size: float = 0.2) -> Callable[[np.ndarray, int], np.nd
         return np.asarray(size * np.sin(2 * np.pi * rates * times[:, None] + phases).mean(axis=1) + size)
 
     return motion
+
+
+def fresh(*arguments: object) -> dict[str, ChannelPlan]:
+    """Rendered with nothing remembered."""
+    kept, rendering._MEMORY = rendering._MEMORY, PlanMemory()
+    try:
+        return rendering.render(*arguments)  # type: ignore[arg-type]
+    finally:
+        rendering._MEMORY = kept

@@ -23,6 +23,7 @@ from retake.tests.addon_core.builders import (
     HOLD,
     OURS,
     curve,
+    fresh,
     given_of,
     library_of,
     make_lips,
@@ -342,7 +343,7 @@ def test_unmapped_channels_have_no_plan() -> None:
 def test_the_same_comp_renders_the_same_bytes() -> None:
     given = given_of(whole_head(jawOpen=curve("jawOpen", [30.2], [0.4])))
     library, clock = library_of(make_take(1, waves()), make_take(2, waves(1), Span(2.0, 3.0))), AudioClock(23.976, 7.3)
-    first, second = (render(library, clock, given, LIPS) for _ in range(2))
+    first, second = (fresh(library, clock, given, LIPS) for _ in range(2))
     for name, plan in first.items():
         assert plan.frames.tobytes() == second[name].frames.tobytes()
         assert plan.values.tobytes() == second[name].values.tobytes()
