@@ -150,6 +150,24 @@ def test_mix_the_head_of_another(animator: Animator) -> None:
     animator.undo_and_redo("mix")
 
 
+def test_finishing(animator: Animator) -> None:
+    before = animator.see()
+    animator.press_button("Finishing")
+    animator.press_button("No Blinks in Range")
+    animator.wait(lambda: animator.see()["face"] != before["face"], 30, "It still blinks.")
+    animator.undo_and_redo("no_blinks")
+    dense = animator.see()["keys"]
+    animator.press_button("Sparse Keys")
+    animator.wait(lambda: animator.see()["keys"] < dense / 2, 60, "There are as many keys as before.")
+    animator.keep_picture("sparse")
+    animator.undo_and_redo("sparse")
+    animator.press_button("Sparse Keys")
+    animator.wait(lambda: animator.see()["keys"] == dense, 60, "The keys are still sparse.")
+    assert animator.see()["own"] == before["own"]
+    animator.keep_picture("finishing")
+    animator.press_button("Finishing")
+
+
 def test_cancel_half_way(animator: Animator) -> None:
     animator.set_number_beside("New Takes", 16)  # long enough to be cancelled
     before = animator.see()

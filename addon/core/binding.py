@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Groups of properties that show channels together: one shape for both sides, two for one, visemes for the mouth.
+
+A unit of a property shows an amount of each of its group's channels; channels are read as the sum of what the
+properties show, and written as the properties, within their limits, that come nearest to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from .timing import FloatArray
+
+_RIDGE = 1e-4  # keeps properties that show the same apart from nothing: they share
+_SWEEPS = 60
+_WEIGHTS = (("jawOpen", 3.0), ("mouthClose", 3.0), ("mouthPress", 2.0), ("mouthRoll", 1.5))
+"""How much a channel counts where not all can be met, by how its name begins: closed lips first; 1 for the others."""
+
+
+@dataclass(frozen=True)
+class Property:
+    """What one property shows.
+
+    Attributes:
+        shows: (C,) of each channel of its group, a unit; all 0 where it only follows.
+        offset: Value at which it shows nothing.
+        low: Least value that it takes.
+        high: Greatest one.
+        leader: Place in its group of the property whose showing it repeats, None where it leads.
+        gain: A unit of the leader's, above its offset, in units of this one; of a leader 1.
+    """
+
+    shows: tuple[float, ...] = (1.0,)
+    offset: float = 0.0
+    low: float = -np.inf
+    high: float = np.inf
+    leader: int | None = None
+    gain: float = 1.0
+
+
+@dataclass(frozen=True)
+class Binding:
+    """A group of K properties that carries C channels.
+
+    Attributes:
+        channels: Their names.
+        properties: In order.
+    """
+
+    channels: tuple[str, ...]
+    properties: tuple[Property, ...]
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether one property is one channel as it is."""
+        return len(self.properties) == len(self.channels) == 1 and self.properties[0] == Property()
+
+    @cached_property
+    def _leaders(self) -> list[int]:
+        return [place for place, one in enumerate(self.properties) if one.leader is None]
+
+    @cached_property
+    def _shows(self) -> FloatArray:
+        """(L, C) what the leaders show."""
+        return np.array([self.properties[place].shows for place in self._leaders], np.float64)
+
+    def _column(self, name: str) -> FloatArray:
+        """(L,) an attribute of the leaders."""
+        return np.array([getattr(self.properties[place], name) for place in self._leaders], np.float64)
+
+    def channels_of(self, values: FloatArray) -> FloatArray:
+        """Channels (F, C) that values (F, K) of the properties show."""
+        if self.is_plain:
+            return np.asarray(values, np.float64)
+        return np.asarray((values[:, self._leaders] - self._column("offset")) @ self._shows, np.float64)
+
+    def values_of(self, channels: FloatArray) -> FloatArray:
+        """Values (F, K) of the properties that come nearest to channels (F, C), within their limits."""
+        if self.is_plain:
+            return np.asarray(channels, np.float64)
+        offset, low, high = (self._column(name) for name in ("offset", "low", "high"))
+        led = offset + _nearest(self._shows, channels, self.channels, low - offset, high - offset)
+        return self.with_followers(led)
+
+    def with_followers(self, led: FloatArray) -> FloatArray:
+        """Values (F, K) of all properties from those of the leaders (F, L)."""
+        values = np.empty((len(led), len(self.properties)))
+        values[:, self._leaders] = led
+        for place, one in enumerate(self.properties):
+            if one.leader is not None:
+                above = values[:, one.leader] - self.properties[one.leader].offset
+                values[:, place] = np.clip(one.offset + one.gain * above, one.low, one.high)
+        return values
+
+
+def _nearest(shows: FloatArray, channels: FloatArray, names: Sequence[str], low: FloatArray, high: FloatArray) -> FloatArray:
+    """Amounts (F, L) within limits with amounts @ shows as near as can be to channels (F, C)."""
+    counts = np.array([next((weight for start, weight in _WEIGHTS if name.startswith(start)), 1.0) for name in names])
+    weighted = shows * counts
+    free = channels @ (counts[:, None] * np.linalg.pinv(weighted))
+    if ((free >= low - 1e-12) & (free <= high + 1e-12)).all():
+        return np.asarray(free, np.float64)
+    normal = weighted @ weighted.T
+    normal[np.diag_indices(len(normal))] += _RIDGE * max(float(np.trace(normal)) / len(normal), 1e-12)
+    wanted, amounts = (channels * counts) @ weighted.T, np.clip(free, low, high)
+    for _ in range(_SWEEPS if len(normal) > 1 else 1):
+        before = amounts.copy()
+        for place in range(len(normal)):
+            rest = wanted[:, place] - amounts @ normal[place] + amounts[:, place] * normal[place, place]
+            amounts[:, place] = np.clip(rest / normal[place, place], low[place], high[place])
+        if np.abs(amounts - before).max(initial=0.0) < 1e-7:
+            break
+    return amounts
