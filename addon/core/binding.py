@@ -17,8 +17,17 @@ from .timing import FloatArray
 
 _RIDGE = 1e-4  # keeps properties that show the same apart from nothing: they share
 _SWEEPS = 60
-_WEIGHTS = (("jawOpen", 3.0), ("mouthClose", 3.0), ("mouthPress", 2.0), ("mouthRoll", 1.5))
-"""How much a channel counts where not all can be met, by how its name begins: closed lips first; 1 for the others."""
+_WEIGHTS = (("mouthClose", 0.5), ("mouthPress", 2.0), ("mouthRoll", 1.5))
+"""How much a channel counts where not all can be met, by how its name begins; 1 for the others."""
+_OPENS = (
+    ("jawOpen", 1.0),
+    ("mouthClose", -1.0),
+    ("mouthFunnel", 0.3),
+    ("mouthLowerDown", 0.14),
+    ("mouthUpperUp", 0.13),
+)
+"""What channels do to the gap of the lips, in units of the jaw's, on the built-in head."""
+_GAP = 6.0  # how much the gap counts beside them
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,10 @@ class Property:
     gain: float = 1.0
 
 
+AS_IT_IS = Property()
+"""A property that is its channel."""
+
+
 @dataclass(frozen=True)
 class Binding:
     """A group of K properties that carries C channels.
@@ -57,7 +70,7 @@ class Binding:
     @cached_property
     def is_plain(self) -> bool:
         """Whether one property is one channel as it is."""
-        return len(self.properties) == len(self.channels) == 1 and self.properties[0] == Property()
+        return len(self.properties) == len(self.channels) == 1 and self.properties[0] == AS_IT_IS
 
     @cached_property
     def _leaders(self) -> list[int]:
@@ -86,6 +99,10 @@ class Binding:
         led = offset + _nearest(self._shows, channels, self.channels, low - offset, high - offset)
         return self.with_followers(led)
 
+    def following(self, values: FloatArray) -> FloatArray:
+        """Values (F, K) whose followers follow the leaders among them."""
+        return self.with_followers(np.asarray(values, np.float64)[:, self._leaders])
+
     def with_followers(self, led: FloatArray) -> FloatArray:
         """Values (F, K) of all properties from those of the leaders (F, L)."""
         values = np.empty((len(led), len(self.properties)))
@@ -97,21 +114,32 @@ class Binding:
         return values
 
 
-def _nearest(shows: FloatArray, channels: FloatArray, names: Sequence[str], low: FloatArray, high: FloatArray) -> FloatArray:
+def _nearest(
+    shows: FloatArray, channels: FloatArray, names: Sequence[str], low: FloatArray, high: FloatArray
+) -> FloatArray:
     """Amounts (F, L) within limits with amounts @ shows as near as can be to channels (F, C)."""
-    counts = np.array([next((weight for start, weight in _WEIGHTS if name.startswith(start)), 1.0) for name in names])
-    weighted = shows * counts
-    free = channels @ (counts[:, None] * np.linalg.pinv(weighted))
-    if ((free >= low - 1e-12) & (free <= high + 1e-12)).all():
-        return np.asarray(free, np.float64)
+    metric = _metric(names)
+    weighted = shows @ metric
+    amounts = channels @ (metric @ np.linalg.pinv(weighted))
+    beyond = ((amounts < low - 1e-9) | (amounts > high + 1e-9)).any(axis=1)
+    amounts = np.clip(amounts, low, high)
+    if not beyond.any():
+        return np.asarray(amounts, np.float64)
     normal = weighted @ weighted.T
     normal[np.diag_indices(len(normal))] += _RIDGE * max(float(np.trace(normal)) / len(normal), 1e-12)
-    wanted, amounts = (channels * counts) @ weighted.T, np.clip(free, low, high)
+    wanted, found = channels[beyond] @ (metric @ weighted.T), amounts[beyond]
     for _ in range(_SWEEPS if len(normal) > 1 else 1):
-        before = amounts.copy()
         for place in range(len(normal)):
-            rest = wanted[:, place] - amounts @ normal[place] + amounts[:, place] * normal[place, place]
-            amounts[:, place] = np.clip(rest / normal[place, place], low[place], high[place])
-        if np.abs(amounts - before).max(initial=0.0) < 1e-7:
-            break
-    return amounts
+            rest = wanted[:, place] - found @ normal[place] + found[:, place] * normal[place, place]
+            found[:, place] = np.clip(rest / normal[place, place], low[place], high[place])
+    amounts[beyond] = found
+    return np.asarray(amounts, np.float64)
+
+
+def _metric(names: Sequence[str]) -> FloatArray:
+    """(C, C + 1) what differences of channels count, themselves and in the gap of the lips."""
+
+    def of(table: Sequence[tuple[str, float]], other: float) -> FloatArray:
+        return np.array([next((weight for start, weight in table if name.startswith(start)), other) for name in names])
+
+    return np.concatenate((np.diag(of(_WEIGHTS, 1.0)), _GAP * of(_OPENS, 0.0)[:, None]), axis=1)

@@ -38,6 +38,7 @@ class GivenChannel:
         locked: Those of `held` that are not touched at all.
         obstacle: Why all of it is given ("driver", "constraint", "muted curve", "locked curve"); empty if it is not.
         evaluate: Channel values (F,) at any frames (F,), as they stand, and within `held` as they are held.
+        shared: Several curves carry it, so that one may lack the key that another has.
     """
 
     channel: str
@@ -48,6 +49,7 @@ class GivenChannel:
     locked: tuple[Span, ...]
     obstacle: str
     evaluate: Evaluate
+    shared: bool = False
 
     def free(self, frames: NDArray[np.number]) -> NDArray[np.bool_]:
         """(F,) which scene frames are free: no obstacle, outside holds, over half a frame from any given key."""
@@ -93,21 +95,23 @@ def distance_to(frames: NDArray[np.number], keys: FloatArray) -> FloatArray:
 def collect(state: KeyState) -> Given:
     """Given values of all curves.
 
-    The neck rotation is one group: a key on any component gives all three channels at its time, as they evaluate.
+    The neck rotation is one group: a key on any component gives all three channels at its time, as they evaluate. So
+    are all curves that carry the same channels.
 
     Args:
         state: Classified and decided keys.
 
     Raises:
-        InputError: Two curves claim the same channel without being one group.
+        InputError: Two curves claim the same channel without being one group: they carry others beside it.
     """
     groups: dict[tuple[str, ...], list[CurveState]] = {}
     for curve in state.curves:
         groups.setdefault(curve.keys.channels, []).append(curve)
     channels: dict[str, GivenChannel] = {}
     for names, curves in groups.items():
-        if len(names) == 1 and len(curves) > 1:
-            raise InputError(f"Two curves drive the channel '{names[0]}'.", "Map one of them only.")
+        twice = next((name for name in names if name in channels), "")
+        if twice:
+            raise InputError(f"Two groups of curves drive the channel '{twice}'.", "Map one of them only.")
         channels.update(_collect_group(names, curves))
     return Given(channels)
 
@@ -148,7 +152,9 @@ def _collect_group(names: tuple[str, ...], curves: Sequence[CurveState]) -> dict
     evaluate = _held_evaluation(curves, bare)
     values = evaluate(frames) if len(frames) else np.zeros((0, len(names)))
     return {
-        name: GivenChannel(name, frames, values[:, column], held, bare, locked, obstacle, _column(evaluate, column))
+        name: GivenChannel(
+            name, frames, values[:, column], held, bare, locked, obstacle, _column(evaluate, column), len(curves) > 1
+        )
         for column, name in enumerate(names)
     }
 

@@ -305,7 +305,7 @@ def _plan(job: _Job, values: FloatArray) -> ChannelPlan:
     if partly.any():
         times.append(frames[partly])
         found.append(given.evaluate(frames[partly]))
-    if given.channel in HEAD_ROTATION and active.any():
+    if (given.shared or given.channel in HEAD_ROTATION) and active.any():
         inside = within_spans(given.frames, _spans(job.track.frames, active))
         inside &= ~within_spans(given.frames, given.locked)
         times.append(given.frames[inside])

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 
+import numpy as np
+
 from ...backend.protocol import CONTROL_NAMES
 from .binding import Binding, Property
 from .poses import SHAPED, controls_of, shape_values
@@ -49,7 +51,7 @@ VISEMES: Mapping[str, str | Mapping[str, float]] = MappingProxyType(
         "nn": {**_CONSONANT, "mouthStretch": 0.07},
         "rr": {"jawOpen": 0.15, "mouthPucker": 0.28, "mouthFunnel": 0.24},
         "aa": "Ah",
-        "e": {**{"jawOpen": 0.32, "mouthStretch": 0.17, "mouthDimple": 0.07}, "mouthLowerDown": 0.1, "mouthUpperUp": 0.05},
+        "e": {**_CONSONANT, "jawOpen": 0.32, "mouthStretch": 0.17, "mouthDimple": 0.07, "mouthUpperUp": 0.05},
         "i": "Ee",
         "o": "Oh",
         "u": "Oo W",
@@ -115,8 +117,8 @@ def unmapped(groups: Sequence[ShapeGroup]) -> list[str]:
 def _group(
     channels: tuple[str, ...], names: tuple[str, ...], ids: tuple[str, ...], shows: Sequence[tuple[float, ...]]
 ) -> ShapeGroup:
-    limits = {"low": 0.0, "high": 1.0} if len(channels) > 2 else {}
-    properties = tuple(Property(each, **limits) for each in shows)
+    low, high = (0.0, 1.0) if len(channels) > 2 else (-np.inf, np.inf)
+    properties = tuple(Property(each, low=low, high=high) for each in shows)
     return ShapeGroup(channels, names, ids, Binding(channels, properties))
 
 

@@ -102,7 +102,8 @@ def painting(
             track.joined[at.start : at.stop + 1] = False
         else:
             take = library.take(entry.take)
-            values, closed = yield from reading_take(take, part, clock, frames, lips, library.finishing)
+            jaw_closes = "mouthClose" not in given.channels
+            values, closed = yield from reading_take(take, part, clock, frames, lips, library.finishing, jaw_closes)
             _paint_take(track, at, values, closed, blocked[at], clock)
             yield False
     return track if limit is None else _cut(track, limit)
@@ -152,7 +153,13 @@ def read_take(
 
 
 def reading_take(
-    take: Take, part: str, clock: AudioClock, frames: IntArray, lips: LipModel, finishing: Finishing
+    take: Take,
+    part: str,
+    clock: AudioClock,
+    frames: IntArray,
+    lips: LipModel,
+    finishing: Finishing,
+    jaw_closes: bool = False,
 ) -> Steps[tuple[FloatArray, NDArray[np.bool_]]]:
     """Resample one part of a take, closures surviving.
 
@@ -166,12 +173,16 @@ def reading_take(
         frames: (F,) consecutive scene frames.
         lips: What closes the mouth.
         finishing: What the animator changes of it.
+        jaw_closes: The head has nothing for mouthClose: the jaw is opened less by as much, or lips would stay apart.
 
     Returns:
         (F, C) values and (F,) which frames are closed; none are but for the mouth.
     """
     columns = [take.channel_names.index(name) for name in PARTS[part]]
     values = take.values[:, columns].astype(np.float64)
+    if part == "mouth" and jaw_closes:
+        jaw, close = (PARTS[part].index(name) for name in ("jawOpen", "mouthClose"))
+        values[:, jaw] = np.maximum(values[:, jaw] - values[:, close], np.minimum(values[:, jaw], 0.0))
     grid = _take_frames(take, clock, frames)
     asked = slice(int(frames[0] - grid[0]), int(frames[-1] - grid[0]) + 1)
     positions = clock.seconds(grid) * MODEL_FPS - take.start_frame + finishing.shift(part, clock.fps)

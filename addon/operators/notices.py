@@ -12,7 +12,6 @@ from ..core.channels import channels_of
 from ..core.findings import joined
 from ..core.keys import Choice, CurveState, Finding, FindingKind, KeyState, KeyStatus
 from ..scene.shot import Shot
-from ..scene.targets import control_keys
 
 
 class UndecidedError(InputError):
@@ -100,10 +99,9 @@ def obstacle_notices(curves: Iterable[CurveState]) -> list[str]:
 
 def reached_limits(shot: Shot) -> list[str]:
     """A sentence that names the shape keys whose keys pass their slider's limits, where Blender clamps them."""
-    blocks = control_keys(shot.head.data.shape_keys)
     passed = []
     for target in shot.targets:
-        block, fcurve = blocks.get(target.channels[0]), target.fcurve
+        block, fcurve = target.block, target.fcurve
         if block is None or fcurve is None or not len(fcurve.keyframe_points):
             continue
         co = np.empty(2 * len(fcurve.keyframe_points), np.float32)

@@ -149,12 +149,17 @@ class RETAKE_OT_mouth_shape(KeyingOperator, bpy.types.Operator):
             shot = current_shot(context)
             frame = shot.scene.frame_current_final
             targets = keying.targets_of(shot, SHAPED)
-            values = shape_values(self.shape, self.strength)
+            values = keying.values_for(shot, shape_values(self.shape, self.strength))
             left = keying.key_targets(shot, targets, frame, values)
             keying.key_targets(shot, targets, frame + 1.0, values)
             return [f"{self.shape}: {told(shot, len(targets) - len(left), 'mouth control', frame, left)[0]}"]
 
         return reporting(self, work)
+
+
+def _more_open(value: float, ajar: float, shut: float) -> float:
+    """The one of two values of a lid that is farther from where it is shut."""
+    return max(value, ajar, key=lambda one: abs(one - shut))
 
 
 class RETAKE_OT_add_blink(KeyingOperator, bpy.types.Operator):
@@ -172,14 +177,17 @@ class RETAKE_OT_add_blink(KeyingOperator, bpy.types.Operator):
             fps = render.fps / render.fps_base
             targets = keying.targets_of(shot, ("eyeBlinkLeft", "eyeBlinkRight"))
             if not targets:
-                raise InputError("This head has no shape keys 'eyeBlinkLeft' and 'eyeBlinkRight'.")
+                raise InputError("Nothing of this head carries 'eyeBlinkLeft' or 'eyeBlinkRight'.")
+            lids = ("eyeBlinkLeft", "eyeBlinkRight")
+            shut, ajar = (keying.values_for(shot, dict.fromkeys(lids, amount)) for amount in (1.0, 0.2))
             before, after = frame - round(BLINK_SECONDS[0] * fps), frame + round(BLINK_SECONDS[1] * fps)
             around = {
                 at: {target.curve_id: keying.plays(shot, target, at) for target in targets} for at in (before, after)
             }
-            left = keying.key_targets(shot, targets, frame, {target.curve_id: 1.0 for target in targets})
+            left = keying.key_targets(shot, targets, frame, shut)
             for at, values in around.items():
-                keying.key_targets(shot, targets, at, {name: min(value, 0.2) for name, value in values.items()})
+                open_ = {name: _more_open(value, ajar[name], shut[name]) for name, value in values.items()}
+                keying.key_targets(shot, targets, at, open_)
             sentences = told(shot, len(targets) - len(left), "lid", frame, left)
             return [f"A blink from frame {before:g} to {after:g}. {sentences[0]}", *sentences[1:]]
 

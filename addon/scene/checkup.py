@@ -13,7 +13,7 @@ import numpy as np
 from .. import compat
 from .keying import OURS
 from .shot import Shot
-from .targets import Target, control_keys
+from .targets import Target
 
 _OVERRIDING = ("MESH_CACHE", "MESH_SEQUENCE_CACHE")
 
@@ -144,12 +144,11 @@ def _unmute(muted: list[tuple[str, Any]]) -> None:
 
 def _sliders(shot: Shot) -> Iterator[Cause]:
     """Shape keys whose slider ends before the take does, or that are muted."""
-    blocks = control_keys(shot.head.data.shape_keys)
     clamped: list[tuple[Any, float, float]] = []
     muted = []
     for target in shot.targets:
-        block, fcurve = blocks.get(target.channels[0]), target.fcurve
-        if block is None or len(target.channels) > 1:
+        block, fcurve = target.block, target.fcurve
+        if block is None:
             continue
         if block.mute:
             muted.append(block)

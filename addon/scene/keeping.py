@@ -17,7 +17,7 @@ from .edit import GENERATED
 from .key_table import SAME_FRAME, generated_keys, read_table, sorted_unique, write_table
 from .layers import give_extrapolation_back
 from .shot import Shot
-from .snapshot import block_neck_together
+from .snapshot import block_groups_together
 from .targets import obstacles
 from .writer import Books
 
@@ -81,7 +81,9 @@ def bake(shot: Shot, books: Books, locked: Sequence[Span]) -> list[str]:
         InputError: Nothing of ours plays.
     """
     left = []
-    blocked = block_neck_together(shot, {target.curve_id: obstacles(target, target.fcurve) for target in shot.targets})
+    blocked = block_groups_together(
+        shot, {target.curve_id: obstacles(target, target.fcurve) for target in shot.targets}
+    )
     for owner in _owners(shot):
         for target in shot.own_targets(owner):
             if target.fcurve is not None and blocked[target.curve_id].any:

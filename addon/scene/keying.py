@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...backend.protocol import HEAD_ROTATION
 from ..core.takes import OriginalCurve
 from .edit import GENERATED
 from .key_table import read_table
@@ -36,11 +37,30 @@ def why_not(shot: Shot, target: Target) -> str:
     reasons = {
         "driven": found.driven,
         "constrained": found.constrained
-        or (shot.neck is not None and target.owner == shot.armature and bone_is_constrained(shot.neck)),
+        or (target.channels == HEAD_ROTATION and shot.neck is not None and bone_is_constrained(shot.neck)),
         "muted": found.muted,
         "locked": found.locked,
     }
     return next((reason for reason, holds in reasons.items() if holds), "")
+
+
+def values_for(shot: Shot, wanted: Mapping[str, float]) -> dict[str, float]:
+    """Curve id -> value at which the head shows some channels; what else its groups show stays.
+
+    Args:
+        shot: The shot.
+        wanted: Channel -> value; the neck's are not among them.
+    """
+    found: dict[str, float] = {}
+    for channels, members in shot.groups.items():
+        if channels == HEAD_ROTATION or not set(channels) & set(wanted):
+            continue
+        binding = shot.bindings[channels]
+        shown = binding.channels_of(np.array([[target.static for target in members]]))[0]
+        shown = np.array([wanted.get(name, value) for name, value in zip(channels, shown, strict=True)])
+        values = binding.values_of(shown[None])[0].tolist()
+        found.update(zip((target.curve_id for target in members), values, strict=True))
+    return found
 
 
 def point_at(shot: Shot, target: Target, frame: float) -> Any | None:
@@ -68,8 +88,8 @@ def plays(shot: Shot, target: Target, frame: float) -> float:
     """Value that a target's curve plays at a scene frame; that of rest where there is none."""
     fcurve = target.fcurve
     if fcurve is None or not len(fcurve.keyframe_points):
-        if target.owner == shot.head.data.shape_keys or shot.neck is None:
-            return 0.0
+        if target.channels != HEAD_ROTATION or shot.neck is None:
+            return target.rest
         return float(shot.neck.bl_rna.properties[target.data_path.rpartition(".")[2]].default_array[target.index])
     return float(fcurve.evaluate(frame - shot.shifts[target.curve_id]))
 
@@ -97,7 +117,7 @@ def key_targets(
         before = target.static
         if values is not None and target.curve_id in values:
             target.set_static(values[target.curve_id])
-        index = -1 if target.owner == shot.head.data.shape_keys else target.index
+        index = -1 if target.is_scalar else target.index
         target.owner.keyframe_insert(target.data_path, index=index, frame=frame, group=target.group)
         point = point_at(shot, target, frame)
         if point is not None:

@@ -19,7 +19,6 @@ from .axes import MODEL_TO_BLENDER
 from .built_in_head import BONE_NAMES
 from .flame_head import jaw_turns
 from .shot import Shot, lip_pairs, metres_a_unit
-from .targets import control_keys
 
 FloatArray = NDArray[np.float64]
 _AT_A_TIME = 500  # vertices that are read before a window may go on
@@ -86,18 +85,25 @@ def _displacements(
     shot: Shot, vertices: NDArray[np.int64] | None
 ) -> list[tuple[str, Callable[[], NDArray[np.float32]]]]:
     """The mapped controls' names, each with what reads its displacement."""
-    blocks = control_keys(shot.head.data.shape_keys)
-    mapped = [target.channels[0] for target in shot.targets if target.channels != HEAD_ROTATION]
-    basis = {block.name: _points(block, vertices) for block in {blocks[name].relative_key for name in mapped}}
+    moved = {channels: members for channels, members in shot.groups.items() if channels != HEAD_ROTATION}
+    blocks = [target.block for members in moved.values() for target in members]
+    basis = {block.name: _points(block, vertices) for block in {b.relative_key for b in blocks if b is not None}}
     turned = _turned_by_controls(shot, vertices)
+
+    def read(channels: tuple[str, ...], column: int) -> NDArray[np.float32]:
+        unit, binding, members = np.eye(len(channels))[column], shot.bindings[channels], moved[channels]
+        amounts = binding.values_of(unit[None])[0] - [target.rest for target in members]
+        found = turned.get(channels[column], 0.0)
+        for target, amount in zip(members, amounts.tolist(), strict=True):
+            block = target.block
+            if block is not None and amount:
+                found = found + np.float32(amount) * (_points(block, vertices) - basis[block.relative_key.name])
+        return np.asarray(found, np.float32)
+
     return [
-        (
-            name,
-            lambda name=name: (
-                _points(blocks[name], vertices) - basis[blocks[name].relative_key.name] + turned.get(name, 0.0)
-            ).astype(np.float32),
-        )
-        for name in mapped
+        (name, lambda channels=channels, column=column: read(channels, column))
+        for channels in moved
+        for column, name in enumerate(channels)
     ]
 
 

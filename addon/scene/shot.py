@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...backend.errors import AudioError, RigError
-from ...backend.protocol import PARTS
+from ...backend.protocol import HEAD_ROTATION, PARTS
 from .. import compat
+from ..core.binding import Binding
 from ..core.lips import find_lip_pairs
 from ..core.timing import AudioClock, Span
 from . import audio, state
@@ -82,6 +84,23 @@ class Shot:
         """Parts of which at least one channel is mapped."""
         mapped = {channel for target in self.targets for channel in target.channels}
         return tuple(part for part, channels in PARTS.items() if mapped & set(channels))
+
+    @cached_property
+    def groups(self) -> dict[tuple[str, ...], tuple[Target, ...]]:
+        """Channels -> the targets that show them together."""
+        found: dict[tuple[str, ...], list[Target]] = {}
+        for target in self.targets:
+            found.setdefault(target.channels, []).append(target)
+        return {channels: tuple(members) for channels, members in found.items()}
+
+    @cached_property
+    def bindings(self) -> dict[tuple[str, ...], Binding]:
+        """Channels -> how their targets show them; the neck is turned otherwise."""
+        return {
+            channels: Binding(channels, tuple(target.shown for target in members))
+            for channels, members in self.groups.items()
+            if channels != HEAD_ROTATION
+        }
 
     def own_targets(self, owner: bpy.types.ID) -> tuple[Target, ...]:
         """Targets that belong to one datablock."""

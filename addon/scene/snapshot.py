@@ -30,7 +30,6 @@ from .targets import (
     Obstacles,
     Target,
     bone_is_constrained,
-    control_keys,
     evaluate,
     eyes_are_aimed,
     obstacles,
@@ -68,7 +67,9 @@ class Snapshot:
     def raw(self, target: Target, frames: FloatArray) -> FloatArray:
         """Values (F,) of a target's own curve, without modifiers, at scene frames; of the NLA where there is none."""
         if target.curve_id in self.layers.playing and target.channels != HEAD_ROTATION:
-            return next(curve for curve in self.curves if curve.curve_id == target.curve_id).evaluate(frames)[:, 0]
+            played = next(curve for curve in self.curves if curve.curve_id == target.curve_id).evaluate(frames)
+            members = self.shot.groups[target.channels]
+            return self.shot.bindings[target.channels].values_of(played)[:, members.index(target)]
         return evaluate(target, frames - self.shot.shifts[target.curve_id], with_modifiers=False)
 
     def outside(self) -> dict[str, Evaluate]:
@@ -116,17 +117,15 @@ def read_snapshot(
         yield False
     layers = read_layers(shot)
     blocked |= {name: replace(blocked[name], layered=True) for name in layers.blocked}
-    blocked = block_aimed_eyes(shot, block_neck_together(shot, blocked))
+    blocked = block_aimed_eyes(shot, block_groups_together(shot, blocked))
     sampler = FrameSampler(shot.scene, _evaluated_objects(shot), lambda depsgraph: _probe(shot, depsgraph))
     neck = _neck_evaluate(shot, blocked, sampler, layers)
-    curves = []
+    curves, functions = [], {HEAD_ROTATION: neck}
     for target in shot.targets:
-        table = tables[target.curve_id] if target.curve_id in level and not blocked[target.curve_id].any else None
-        function = (
-            neck
-            if target.channels == HEAD_ROTATION
-            else _weight_evaluate(shot, target, blocked, sampler, layers, table)
-        )
+        function = functions.get(target.channels)
+        if function is None:
+            table = tables[target.curve_id] if target.curve_id in level and not blocked[target.curve_id].any else None
+            function = functions[target.channels] = _group_evaluate(shot, target, blocked, sampler, layers, table)
         spans = (*locked, *_eased_across(tables[target.curve_id], frames, shot.shifts[target.curve_id]))
         curves.append(_curve_keys(shot, target, tables[target.curve_id], blocked[target.curve_id], function, spans))
         yield False
@@ -163,21 +162,31 @@ def _curve_keys(
     )
 
 
-def block_neck_together(shot: Shot, blocked: dict[str, Obstacles]) -> dict[str, Obstacles]:
-    """The neck's components are written together or not at all: an obstacle of one is one of all."""
+def block_groups_together(shot: Shot, blocked: dict[str, Obstacles]) -> dict[str, Obstacles]:
+    """What shows channels together is written together or not at all: an obstacle of one is one of all."""
+    found = dict(blocked)
+    for channels, members in shot.groups.items():
+        constrained = channels == HEAD_ROTATION and neck_is_constrained(shot)
+        if len(members) == 1 and not constrained:
+            continue
+        ids = [target.curve_id for target in members]
+        together = Obstacles(
+            driven=any(blocked[name].driven for name in ids),
+            constrained=constrained or any(blocked[name].constrained for name in ids),
+            muted=any(blocked[name].muted for name in ids),
+            locked=any(blocked[name].locked for name in ids),
+            layered=any(blocked[name].layered for name in ids),
+        )
+        found |= dict.fromkeys(ids, together)
+    return found
+
+
+def neck_is_constrained(shot: Shot) -> bool:
+    """Whether keys on the neck's rotation would not be what turns it."""
     bone = shot.neck
-    ids = [target.curve_id for target in shot.targets if target.channels == HEAD_ROTATION]
-    if bone is None or shot.armature is None or not ids:
-        return blocked
-    constrained = bone_is_constrained(bone) or rotation_mode_is_animated(shot.armature, bone)
-    together = Obstacles(
-        driven=any(blocked[name].driven for name in ids),
-        constrained=constrained or any(blocked[name].constrained for name in ids),
-        muted=any(blocked[name].muted for name in ids),
-        locked=any(blocked[name].locked for name in ids),
-        layered=any(blocked[name].layered for name in ids),
-    )
-    return blocked | dict.fromkeys(ids, together)
+    if bone is None or shot.armature is None:
+        return False
+    return bone_is_constrained(bone) or rotation_mode_is_animated(shot.armature, bone)
 
 
 def block_aimed_eyes(shot: Shot, blocked: dict[str, Obstacles]) -> dict[str, Obstacles]:
@@ -188,7 +197,7 @@ def block_aimed_eyes(shot: Shot, blocked: dict[str, Obstacles]) -> dict[str, Obs
     return blocked | {name: replace(blocked[name], constrained=True) for name in gaze}
 
 
-def _weight_evaluate(
+def _group_evaluate(
     shot: Shot,
     target: Target,
     blocked: dict[str, Obstacles],
@@ -196,11 +205,19 @@ def _weight_evaluate(
     layers: Layers,
     table: Table | None,
 ) -> Evaluate:
-    """Evaluation of a shape key's channel, from its keys where they are ours alone and its ends are level."""
-    column, shift = CHANNEL_NAMES.index(target.channels[0]), shot.shifts[target.curve_id]
-    if blocked[target.curve_id].driven or target.curve_id in layers.playing:
-        return lambda frames: sampler(frames)[:, column : column + 1]
-    modifiers = blocked[target.curve_id].any
+    """Evaluation of a group's channels; a single property's from its keys where they are ours alone and level."""
+    members, binding = shot.groups[target.channels], shot.bindings[target.channels]
+    if blocked[target.curve_id].driven or any(each.curve_id in layers.playing for each in members):
+        columns = [CHANNEL_NAMES.index(name) for name in target.channels]
+        return lambda frames: sampler(frames)[:, columns]
+    modifiers, shift = blocked[target.curve_id].any, shot.shifts[target.curve_id]
+    if not binding.is_plain:
+
+        def several(frames: FloatArray) -> FloatArray:
+            values = [evaluate(each, frames - shot.shifts[each.curve_id], modifiers) for each in members]
+            return binding.channels_of(np.stack(values, axis=-1))
+
+        return several
 
     def function(frames: FloatArray) -> FloatArray:
         at = frames - shift
@@ -244,10 +261,10 @@ def _evaluated_objects(shot: Shot) -> list[bpy.types.Object]:
 def _probe(shot: Shot, depsgraph: bpy.types.Depsgraph) -> list[float]:
     """All channels (C,) as an evaluated scene has them; 0 where one is not mapped."""
     values = dict.fromkeys(CHANNEL_NAMES, 0.0)
-    blocks = control_keys(shot.head.data.shape_keys.evaluated_get(depsgraph))
-    for target in shot.targets:
-        if target.channels != HEAD_ROTATION:
-            values[target.channels[0]] = blocks[target.channels[0]].value
+    for channels, members in shot.groups.items():
+        if channels != HEAD_ROTATION:
+            standing = np.array([[target.value_in(depsgraph) for target in members]])
+            values.update(zip(channels, shot.bindings[channels].channels_of(standing)[0].tolist(), strict=True))
     if shot.neck is not None and shot.armature is not None:
         rotation = _evaluated_rotation(shot.armature.evaluated_get(depsgraph), shot.neck)
         values.update(zip(HEAD_ROTATION, rotation, strict=True))

@@ -39,23 +39,19 @@ def thinned(
         tolerance_mm: How far any point of the face may be from the take at a frame, a channel.
     """
     reach = reaches_mm(shot)
-    found = dict(plans)
-    neck: BoolArray | None = None
+    kept_by: dict[str, BoolArray] = {}
     for name, plan in plans.items():
         if len(plan.frames) < 4:
             continue
         tolerance = tolerance_mm / reach.get(name, _STILL)
         with _Pen() as pen:  # anew for each channel: between two slices it could be saved, or undone
-            kept = thin(plan.frames, plan.values, _needed(plan, given), tolerance, pen.draw)
-        if name in HEAD_ROTATION:
-            neck = kept if neck is None else neck | kept
-        else:
-            found[name] = _cut(plan, kept)
+            kept_by[name] = thin(plan.frames, plan.values, _needed(plan, given), tolerance, pen.draw)
         yield False
-    for name in HEAD_ROTATION:
-        if name in plans and neck is not None and len(neck) == len(plans[name].frames):
-            found[name] = _cut(plans[name], neck)
-    return found
+    for channels in shot.groups:  # what is shown together is keyed together
+        together = [kept_by[name] for name in channels if name in kept_by]
+        if len(together) > 1:
+            kept_by |= dict.fromkeys(channels, np.logical_or.reduce(together))
+    return {name: _cut(plan, kept_by[name]) if name in kept_by else plan for name, plan in plans.items()}
 
 
 def _cut(plan: ChannelPlan, kept: BoolArray) -> ChannelPlan:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which properties of a head carry which channels, and how they are read.
 
-A channel of the 52 named controls is the value of the shape key of that name; the neck rotation is the rotation of the
-bone `neck`, three or four components by its rotation mode. A target is one animated number: one F-curve at most.
+A channel of the 52 named controls is the value of the shape key of that name, or is shown by a group of shape keys
+(`core.rig_names`); the neck rotation is the rotation of the bone `neck`, three or four components by its rotation mode.
+A target is one animated number: one F-curve at most. Targets of the same channels are a group.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from numpy.typing import NDArray
 
 from ...backend.protocol import HEAD_ROTATION
 from .. import compat
+from ..core.binding import AS_IT_IS, Property
 from ..core.channels import PART_OF
+from ..core.rig_names import ShapeGroup, match_shapes
 from ..core.spelling import match_controls
 from .axes import components_to_matrix, pose_to_model, rotation_path
 
@@ -40,6 +43,7 @@ class Target:
         data_path: RNA path from the owner.
         index: Place in an array property, 0 for a shape key.
         group: Name of the group a new curve goes into.
+        shown: What it shows of its channels; of the neck's targets it tells nothing.
     """
 
     curve_id: str
@@ -48,6 +52,7 @@ class Target:
     data_path: str
     index: int
     group: str
+    shown: Property = AS_IT_IS
 
     @property
     def fcurve(self) -> Any | None:
@@ -63,10 +68,32 @@ class Target:
         return driver if driver is not None and not driver.mute else None
 
     @property
+    def block(self) -> bpy.types.ShapeKey | None:
+        """The shape key whose value it is, None where it is another property."""
+        if not isinstance(self.owner, bpy.types.Key) or not self.data_path.endswith(".value"):
+            return None
+        return self.owner.path_resolve(self.data_path.removesuffix(".value"))
+
+    @property
+    def is_scalar(self) -> bool:
+        """Whether the property is one number, not a place in an array."""
+        return isinstance(self.owner.path_resolve(self.data_path), (int, float))
+
+    @property
+    def rest(self) -> float:
+        """Its value at rest."""
+        return self.shown.offset
+
+    def value_in(self, depsgraph: bpy.types.Depsgraph) -> float:
+        """Its value in an evaluated scene."""
+        value = self.owner.evaluated_get(depsgraph).path_resolve(self.data_path)
+        return float(value if isinstance(value, (int, float)) else value[self.index])
+
+    @property
     def static(self) -> float:
         """Value of the property as it stands now."""
         value = self.owner.path_resolve(self.data_path)
-        return float(value if isinstance(value, float) else value[self.index])
+        return float(value if isinstance(value, (int, float)) else value[self.index])
 
     def set_static(self, value: float) -> None:
         """Set the property's value."""
@@ -85,19 +112,37 @@ def control_keys(key: bpy.types.Key) -> dict[str, bpy.types.ShapeKey]:
     return {control: block for control, block in found.items() if block != key.reference_key}
 
 
+def shape_groups(key: bpy.types.Key) -> tuple[ShapeGroup, ...]:
+    """What the shape keys of a mesh carry, by their names; the neutral one carries nothing."""
+    reference = key.reference_key.name if key.reference_key is not None else ""
+    return match_shapes(tuple(name for name in key.key_blocks.keys() if name != reference))  # noqa: SIM118 (a collection)
+
+
 def shape_key_targets(key: bpy.types.Key) -> list[Target]:
-    """Targets of a mesh's shape keys that are named like controls, in the order of CONTROL_NAMES."""
+    """Targets of a mesh's shape keys, in the order of CONTROL_NAMES."""
     return [
         Target(
-            control,
-            (control,),
+            curve_id,
+            group.channels,
             key,
-            f'key_blocks["{bpy.utils.escape_identifier(block.name)}"].value',
+            f'key_blocks["{bpy.utils.escape_identifier(name)}"].value',
             0,
-            _group_of(control),
+            _group_of(group.channels[0]),
+            shown,
         )
-        for control, block in control_keys(key).items()
+        for group in shape_groups(key)
+        for name, curve_id, shown in zip(group.names, group.ids, group.binding.properties, strict=True)
     ]
+
+
+def shown_blocks(key: bpy.types.Key) -> dict[str, list[bpy.types.ShapeKey]]:
+    """Channel -> the shape keys that a slider of it moves as they are: its own, that of both sides, one for each."""
+    return {
+        channel: [key.key_blocks[name] for name in group.names]
+        for group in shape_groups(key)
+        if len(group.channels) <= 2
+        for channel in group.channels
+    }
 
 
 def _group_of(channel: str) -> str:

@@ -79,12 +79,14 @@ def write_plans(snapshot: Snapshot, state: KeyState, plans: Mapping[str, Channel
     shot = snapshot.shot
     statuses = {curve.keys.curve_id: curve.status for curve in state.curves}
     neck = yield from _neck_components(snapshot, statuses, plans)
+    columns = {target.curve_id: neck[:, target.index] for target in shot.groups.get(HEAD_ROTATION, ())}
     for place, target in enumerate(shot.targets):
         plan = plans.get(target.channels[0])
         if plan is None:
             continue
-        values = plan.values if target.channels != HEAD_ROTATION else neck[:, target.index]
-        _write_target(snapshot, place, statuses[target.curve_id], plan, values, books)
+        if target.curve_id not in columns:
+            columns |= _group_values(snapshot, target.channels, statuses, plans)
+        _write_target(snapshot, place, statuses[target.curve_id], plan, columns[target.curve_id], books)
         yield False
     _clear_former_neck(shot, books)
     _drop_empty_actions(shot, books)
@@ -416,6 +418,29 @@ def _neck_components(
         if row % _AT_A_TIME == 0:
             yield False
     return found
+
+
+def _group_values(
+    snapshot: Snapshot,
+    channels: tuple[str, ...],
+    statuses: Mapping[str, NDArray[np.uint8]],
+    plans: Mapping[str, ChannelPlan],
+) -> dict[str, FloatArray]:
+    """Curve id -> planned values (K,) of the properties that show some channels together.
+
+    At the animator's keys they are those that the curves have there, so that a property without a key of its own gets
+    exactly what it shows now; what follows another one follows its key.
+    """
+    shot, plan = snapshot.shot, plans[channels[0]]
+    members, binding = shot.groups[channels], shot.bindings[channels]
+    if binding.is_plain:
+        return {members[0].curve_id: plan.values}
+    found = binding.values_of(np.stack([plans[name].values for name in channels], axis=-1))
+    rows = np.flatnonzero(_near(plan.frames, _keyed_frames(snapshot, members, statuses)))
+    if len(rows):
+        standing = np.stack([snapshot.raw(target, plan.frames[rows]) for target in members], axis=-1)
+        found[rows] = binding.following(standing)
+    return {target.curve_id: found[:, column] for column, target in enumerate(members)}
 
 
 def _near(frames: FloatArray, keyed: FloatArray) -> BoolArray:

@@ -14,22 +14,22 @@ from ..operators.common import why_no_head, why_no_shape_keys
 from ..operators.generate import PART_ITEMS
 from ..scene.keying import OURS, key_type_at
 from ..scene.shot import armature_of, find_head
-from ..scene.targets import NECK_BONE, control_keys
+from ..scene.targets import NECK_BONE, shape_groups, shown_blocks
 
 _GAZE = {"lookSide": ("eyeLookOut", "eyeLookIn"), "lookUp": ("eyeLookUp", "eyeLookDown")}
 
 
-def _blocks() -> dict[str, Any]:
-    """Control -> shape key of the head that is meant; empty where there is none."""
+def _blocks() -> dict[str, list[Any]]:
+    """Control -> the shape keys that a slider of it moves, of the head that is meant; empty where there is none."""
     head = find_head(bpy.context)
     key = head.data.shape_keys if head is not None else None
-    return {} if key is None else control_keys(key)
+    return {} if key is None else shown_blocks(key)
 
 
 def _get_linked(control: Control) -> Callable[[Any], float]:
     def get(settings: Any) -> float:
         blocks = _blocks()
-        values = [blocks[name].value for name in control.channels if name in blocks]
+        values = [block.value for name in control.channels for block in blocks.get(name, ())]
         return round(max(values, default=0.0), 3)  # of less, Blender shows six digits
 
     return get
@@ -39,8 +39,8 @@ def _set_linked(control: Control) -> Callable[[Any, float], None]:
     def set_(settings: Any, value: float) -> None:
         blocks = _blocks()
         for name in control.channels:
-            if name in blocks:
-                blocks[name].value = value
+            for block in blocks.get(name, ()):
+                block.value = value
 
     return set_
 
@@ -67,7 +67,9 @@ def _get_gaze(axis: str) -> Callable[[Any], float]:
     def get(settings: Any) -> float:
         blocks = _blocks()
         value = sum(
-            sign * blocks[name].value for name, sign in ((f"{plus}Left", 1.0), (f"{minus}Left", -1.0)) if name in blocks
+            sign * blocks[name][0].value
+            for name, sign in ((f"{plus}Left", 1.0), (f"{minus}Left", -1.0))
+            if name in blocks
         )
         return round(value, 3)
 
@@ -77,8 +79,8 @@ def _get_gaze(axis: str) -> Callable[[Any], float]:
 def _set_gaze(axis: str) -> Callable[[Any, float], None]:
     def set_(settings: Any, value: float) -> None:
         for name, weight in _gaze_names(axis, value).items():
-            if name in _blocks():
-                _blocks()[name].value = weight
+            for block in _blocks().get(name, ()):
+                block.value = weight
 
     return set_
 
@@ -190,13 +192,25 @@ def _draw_controls(layout: bpy.types.UILayout, context: bpy.types.Context, contr
     for control in controls:
         present = [name for name in control.channels if name in blocks]
         row = column.row(align=True)
-        if len(control.channels) == 2:
+        if len(control.channels) == 2 or (present and len(blocks[present[0]]) > 1):
             row.prop(settings, _property_name(control.name), slider=True)
         elif present:
-            row.prop(blocks[present[0]], "value", text=control.label, slider=True)
+            row.prop(blocks[present[0]][0], "value", text=control.label, slider=True)
         if present:
             icon = _dot([curves.get(name) for name in present], context.scene.frame_current_final)
             row.operator("retake.toggle_key", text="", icon=icon, emboss=False).channels = ",".join(present)
+
+
+def _draw_visemes(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+    """The visemes of a head whose mouth they move."""
+    head = find_head(context)
+    key = head.data.shape_keys if head is not None else None
+    for group in shape_groups(key) if key is not None else ():
+        if len(group.channels) > 2:
+            column = layout.column(align=True)
+            column.use_property_decorate = True
+            for name in group.names:
+                column.prop(key.key_blocks[name], "value", text=name, slider=True)
 
 
 def _draw_gaze(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
@@ -216,7 +230,8 @@ def _curves(context: bpy.types.Context) -> dict[str, Any]:
     head = find_head(context)
     curves = compat.fcurves_of(head.data.shape_keys) if head is not None and head.data.shape_keys else None
     by_path = {curve.data_path: curve for curve in curves or ()}
-    paths = {control: f"{block.path_from_id()}.value" for control, block in _blocks().items()} if by_path else {}
+    shown = _blocks() if by_path else {}
+    paths = {control: f"{blocks[0].path_from_id()}.value" for control, blocks in shown.items()}
     return {control: by_path[path] for control, path in paths.items() if path in by_path}
 
 
@@ -252,6 +267,8 @@ def _draw_group(group: str) -> Callable[[Any, bpy.types.Context], None]:
             _draw_gaze(layout, context)
         else:
             _draw_controls(layout, context, controls_of(GROUPS[group], settings.linked))
+        if group == "jaw and lips":
+            _draw_visemes(layout, context)
         layout.operator("retake.key_pose", text=f"Key {group.title()}", icon="KEY_HLT").group = group.upper()
 
     return draw
