@@ -5,18 +5,35 @@ from __future__ import annotations
 
 import bpy
 
-from .operators import asking, backend, checkup, comp, finish, generate, joints, keeping, pose, session, setup, takes
-from .scene import history, state
+from .operators import (
+    asking,
+    backend,
+    character,
+    checkup,
+    comp,
+    finish,
+    generate,
+    joints,
+    keeping,
+    pose,
+    session,
+    setup,
+    takes,
+)
+from .scene import history, rows, state
+from .ui import character as character_section
 from .ui import finishing, keying_sets, keymap, overlay, panel, preferences
 from .ui import keys as keys_section
 from .ui import pose as pose_section
 from .ui import takes as takes_section
 
 CLASSES = (
+    *rows.CLASSES,
     *state.CLASSES,
     *preferences.CLASSES,
     *setup.CLASSES,
     *joints.CLASSES,
+    *character.CLASSES,
     *asking.CLASSES,
     *backend.CLASSES,
     *generate.CLASSES,
@@ -31,6 +48,7 @@ CLASSES = (
     *takes_section.CLASSES,
     *keys_section.CLASSES,
     *finishing.CLASSES,
+    *character_section.CLASSES,
     *keying_sets.CLASSES,
 )
 

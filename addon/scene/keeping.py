@@ -62,7 +62,7 @@ def push_to_nla(shot: Shot, name: str, books: Books) -> None:
             if target.fcurve is not None:
                 _make_ordinary(target.fcurve)
         compat.push_down(owner, name)
-        give_extrapolation_back(owner, "rig" if owner == shot.armature else "key", books.notes)
+        give_extrapolation_back(owner, shot.role_of(owner), books.notes)
     _start_anew(books)
 
 

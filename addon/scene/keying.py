@@ -37,7 +37,7 @@ def why_not(shot: Shot, target: Target) -> str:
     reasons = {
         "driven": found.driven,
         "constrained": found.constrained
-        or (target.channels == HEAD_ROTATION and shot.neck is not None and bone_is_constrained(shot.neck)),
+        or (target.channels == HEAD_ROTATION and shot.turn is not None and bone_is_constrained(shot.turn.thing)),
         "muted": found.muted,
         "locked": found.locked,
     }
@@ -88,9 +88,9 @@ def plays(shot: Shot, target: Target, frame: float) -> float:
     """Value that a target's curve plays at a scene frame; that of rest where there is none."""
     fcurve = target.fcurve
     if fcurve is None or not len(fcurve.keyframe_points):
-        if target.channels != HEAD_ROTATION or shot.neck is None:
+        if target.channels != HEAD_ROTATION or shot.turn is None:
             return target.rest
-        return float(shot.neck.bl_rna.properties[target.data_path.rpartition(".")[2]].default_array[target.index])
+        return shot.turn.rest_value(target)
     return float(fcurve.evaluate(frame - shot.shifts[target.curve_id]))
 
 

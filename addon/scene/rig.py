@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 import bpy
 import numpy as np
@@ -19,8 +19,11 @@ from .axes import MODEL_TO_BLENDER
 from .built_in_head import BONE_NAMES
 from .flame_head import jaw_turns
 from .shot import Shot, lip_pairs, metres_a_unit
+from .targets import Target, control_keys
 
 FloatArray = NDArray[np.float64]
+_drawn: dict[tuple[object, ...], NDArray[np.float32]] = {}
+"""Displacements that were found by drawing, by the mesh and the properties."""
 _AT_A_TIME = 500  # vertices that are read before a window may go on
 
 
@@ -38,7 +41,7 @@ def build_rig(shot: Shot) -> Steps[Rig]:
         yield False
     weights = yield from _weights(shot, len(template))
     joints = float(unit) * _joints(shot)
-    neck = HEAD_ROTATION if shot.neck is not None else ()
+    neck = HEAD_ROTATION if shot.turn is not None else ()
     rig = Rig(
         channel_names=(*controls, *neck),
         control_names=tuple(controls),
@@ -86,16 +89,19 @@ def _displacements(
 ) -> list[tuple[str, Callable[[], NDArray[np.float32]]]]:
     """The mapped controls' names, each with what reads its displacement."""
     moved = {channels: members for channels, members in shot.groups.items() if channels != HEAD_ROTATION}
-    blocks = [target.block for members in moved.values() for target in members]
+    blocks = [target.block for members in moved.values() for target in members if _moves_head(shot, target)]
     basis = {block.name: _points(block, vertices) for block in {b.relative_key for b in blocks if b is not None}}
     turned = _turned_by_controls(shot, vertices)
+    named = control_keys(shot.head.data.shape_keys)
 
     def read(channels: tuple[str, ...], column: int) -> NDArray[np.float32]:
         unit, binding, members = np.eye(len(channels))[column], shot.bindings[channels], moved[channels]
         amounts = binding.values_of(unit[None])[0] - [target.rest for target in members]
         found = turned.get(channels[column], 0.0)
+        if not any(_moves_head(shot, target) for target in members):
+            return np.asarray(found + _otherwise(shot, channels[column], members, amounts, named, vertices), np.float32)
         for target, amount in zip(members, amounts.tolist(), strict=True):
-            block = target.block
+            block = target.block if _moves_head(shot, target) else None
             if block is not None and amount:
                 found = found + np.float32(amount) * (_points(block, vertices) - basis[block.relative_key.name])
         return np.asarray(found, np.float32)
@@ -105,6 +111,60 @@ def _displacements(
         for channels in moved
         for column, name in enumerate(channels)
     ]
+
+
+def _moves_head(shot: Shot, target: Target) -> bool:
+    """Whether a target is a shape key of the head's own mesh."""
+    return target.owner == shot.head.data.shape_keys and target.block is not None
+
+
+def _otherwise(
+    shot: Shot,
+    channel: str,
+    members: Sequence[Target],
+    amounts: FloatArray,
+    named: Mapping[str, bpy.types.ShapeKey],
+    vertices: NDArray[np.int64] | None,
+) -> NDArray[np.float32]:
+    """Displacement (V, 3) by a channel that other properties show: its shape key by name, else as it is drawn."""
+    block = named.get(channel)
+    if block is not None:
+        return _points(block, vertices) - _points(block.relative_key, vertices)
+    places = tuple(
+        (t.owner.session_uid, t.data_path, t.index, round(a, 6)) for t, a in zip(members, amounts, strict=True)
+    )
+    known = (shot.head.data.session_uid, len(shot.head.data.vertices), places)
+    if known not in _drawn:
+        _drawn[known] = _draw(shot, members, amounts)
+    return _drawn[known] if vertices is None else _drawn[known][vertices]
+
+
+def _draw(shot: Shot, members: Sequence[Target], amounts: FloatArray) -> NDArray[np.float32]:
+    """Displacement (V, 3) of the head as it is drawn with some properties moved; none where its vertices change."""
+    before = [target.static for target in members]
+    points = []
+    try:
+        for share in (0.0, 1.0):
+            for target, amount in zip(members, amounts.tolist(), strict=True):
+                target.set_static(target.rest + share * amount)
+            points.append(_drawn_points(shot))
+    finally:
+        for target, value in zip(members, before, strict=True):
+            target.set_static(value)
+        bpy.context.view_layer.update()
+    count = len(shot.head.data.vertices)
+    if any(len(each) != count for each in points):
+        return np.zeros((count, 3), np.float32)
+    return np.asarray(points[1] - points[0], np.float32)
+
+
+def _drawn_points(shot: Shot) -> NDArray[np.float32]:
+    """Points of the head as it is drawn, in its own space and model axes."""
+    bpy.context.view_layer.update()
+    mesh = shot.head.evaluated_get(bpy.context.evaluated_depsgraph_get()).data
+    flat = np.empty(3 * len(mesh.vertices), np.float32)
+    mesh.vertices.foreach_get("co", flat)
+    return flat.reshape(-1, 3) @ MODEL_TO_BLENDER.astype(np.float32)
 
 
 def _turned_by_controls(shot: Shot, vertices: NDArray[np.int64] | None) -> dict[str, FloatArray]:
@@ -140,8 +200,9 @@ def _joints(shot: Shot) -> FloatArray:
     if shot.armature is None:
         return joints
     to_mesh = shot.head.matrix_world.inverted() @ shot.armature.matrix_world
+    turned = shot.turn.thing.name if shot.turn is not None and shot.turn.is_bone else "neck"
     for row, name in enumerate(BONE_NAMES):
-        bone = shot.armature.data.bones.get(name)
+        bone = shot.armature.data.bones.get(turned if name == "neck" else name)
         if bone is not None:
             joints[row] = np.array(to_mesh @ bone.head_local) @ MODEL_TO_BLENDER
     return joints

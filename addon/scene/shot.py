@@ -24,10 +24,13 @@ from ..core.lips import find_lip_pairs
 from ..core.timing import AudioClock, Span
 from . import audio, state
 from .axes import MODEL_TO_BLENDER
+from .character import armature_of, is_driven_too, other_meshes, with_other_meshes
 from .edit import GENERATED
 from .key_table import read_table
-from .targets import NECK_BONE, Target, control_keys, neck_targets, shape_key_targets
+from .table import with_rows
+from .targets import Target, control_keys, shape_groups, shape_key_targets
 from .timeline import tweak_shift
+from .turning import Turn, turn_of
 
 _METRES, _CENTIMETRES = 3.0, 400.0  # sizes up to which a mesh is taken to be in metres, in centimetres
 _found_pairs: dict[tuple[int, int], NDArray[np.int64]] = {}
@@ -58,9 +61,11 @@ class Shot:
     Attributes:
         scene: Scene it stands in.
         head: Mesh object with the shape keys.
-        armature: Object whose bone `neck` turns the head, None where there is none that can be keyed.
+        armature: Object whose bones move the head, None where there is none that can be keyed.
         targets: Animated numbers that carry channels.
         shifts: Curve id -> scene frame minus frame of the action (NLA tweak mode).
+        turn: What turns the head, None where nothing does.
+        meshes: Other meshes of the character.
     """
 
     scene: bpy.types.Scene
@@ -68,16 +73,30 @@ class Shot:
     armature: bpy.types.Object | None
     targets: tuple[Target, ...]
     shifts: dict[str, float]
+    turn: Turn | None = None
+    meshes: tuple[bpy.types.Object, ...] = ()
 
     @property
     def record(self) -> state.RETAKE_PG_head:
         """What is stored for this head."""
         return state.ensure_record(self.scene, self.head)
 
+    @cached_property
+    def owners(self) -> dict[str, bpy.types.ID]:
+        """Role -> datablock with curves: "key" the head's shape keys, "rig" its armature, others by their names."""
+        known = {"key": self.head.data.shape_keys, **({"rig": self.armature} if self.armature is not None else {})}
+        others = dict.fromkeys(target.owner for target in self.targets if target.owner not in known.values())
+        return known | {f"{type(owner).__name__} {owner.name}": owner for owner in others}
+
+    def role_of(self, owner: bpy.types.ID) -> str:
+        """The role of a datablock."""
+        return next(role for role, known in self.owners.items() if known == owner)
+
     @property
-    def neck(self) -> bpy.types.PoseBone | None:
-        """The neck bone."""
-        return self.armature.pose.bones.get(NECK_BONE) if self.armature else None
+    def objects(self) -> list[bpy.types.Object]:
+        """Objects that have to be evaluated to know the channels."""
+        owners = [owner for owner in self.owners.values() if isinstance(owner, bpy.types.Object)]
+        return list(dict.fromkeys((self.head, *self.meshes, *owners)))
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -115,12 +134,14 @@ def find_head(context: bpy.types.Context) -> bpy.types.Object | None:
     """
     active = getattr(context, "object", None) or context.view_layer.objects.active
     heads = [record.head for record in context.scene.retake.heads if record.head is not None]
-    if active is not None and active.type == "MESH" and (active in heads or active.data.shape_keys):
+    if active is not None and active.type == "MESH" and active in heads:
         return active
+    if active is not None and active.type == "MESH" and active.data.shape_keys:
+        return next((head for head in heads if active in other_meshes(context.scene, head)), active)
     bound = _bound_to(context.scene, active) if active is not None and active.type == "ARMATURE" else []
     candidates = [obj for obj in bound if obj in heads] or [obj for obj in bound if obj.data.shape_keys]
     if candidates:
-        return candidates[0]
+        return max(candidates, key=lambda obj: len(shape_groups(obj.data.shape_keys)) if obj.data.shape_keys else 0)
     if len(heads) == 1:
         return heads[0]
     return active if active is not None and active.type == "MESH" else None
@@ -129,13 +150,6 @@ def find_head(context: bpy.types.Context) -> bpy.types.Object | None:
 def _bound_to(scene: bpy.types.Scene, armature: bpy.types.Object) -> list[bpy.types.Object]:
     """Meshes of a scene that an armature moves."""
     return [obj for obj in scene.objects if obj.type == "MESH" and armature_of(obj) == armature]
-
-
-def armature_of(head: bpy.types.Object) -> bpy.types.Object | None:
-    """Object of the mesh's first armature modifier, else its parent if that is an armature."""
-    objects = [modifier.object for modifier in head.modifiers if modifier.type == "ARMATURE" and modifier.object]
-    parent = [head.parent] if head.parent is not None and head.parent.type == "ARMATURE" else []
-    return next(iter([*objects, *parent]), None)
 
 
 def open_shot(scene: bpy.types.Scene, head: bpy.types.Object | None) -> Shot:
@@ -158,15 +172,19 @@ def open_shot(scene: bpy.types.Scene, head: bpy.types.Object | None) -> Shot:
     armature = armature_of(head)
     if armature is not None and not compat.is_editable(armature):
         armature = None  # its bones cannot be keyed here; see `mixing_notices`
-    targets = [*shape_key_targets(key), *(neck_targets(armature) if armature else [])]
+    record = state.record_of(scene, head)
+    turn = turn_of(record, armature)
+    meshes = [thing for thing in other_meshes(scene, head) if is_driven_too(thing)]
+    own = with_rows(shape_key_targets(key), record.rows if record is not None else ())
+    targets = [*with_other_meshes(own, meshes), *(turn.targets() if turn is not None else [])]
     _refuse_linked_actions({target.owner for target in targets})
-    if not any(target.owner == key for target in targets):
+    if not any(target.channels != HEAD_ROTATION for target in targets):
         raise RigError(
             f"None of the shape keys of '{head.name}' has the name of a control (jawOpen, mouthPucker, ...).",
-            "Rename them, or add the built-in head.",
+            "Rename them, name what moves it in the table under Character, or add the built-in head.",
         )
     shifts = {target.curve_id: tweak_shift(target.owner) for target in targets}
-    return Shot(scene, head, armature, tuple(targets), shifts)
+    return Shot(scene, head, armature, tuple(targets), shifts, turn, tuple(meshes))
 
 
 def _refuse_linked_actions(owners: Iterable[bpy.types.ID]) -> None:
@@ -263,13 +281,13 @@ def neck_is_animated(shot: Shot) -> bool:
 
     Curves of the assigned action count, and those of NLA strips that are not muted.
     """
-    if shot.armature is None:
+    if shot.turn is None:
         return False
-    curves = [*(compat.fcurves_of(shot.armature) or ()), *compat.nla_fcurves(shot.armature)]
-    prefixes = tuple(
-        bone.path_from_id() + ".rotation" for bone in shot.armature.pose.bones if bone.name in ("neck", "head")
-    )
-    return any(_moves(curve) for curve in curves if curve.data_path.startswith(prefixes or ("\0",)))
+    owner, thing = shot.turn.owner, shot.turn.thing
+    turned = [thing, *(bone for bone in owner.pose.bones if bone.name == "head")] if shot.turn.is_bone else [thing]
+    prefixes = tuple(each.path_from_id("rotation_mode").removesuffix("_mode") for each in turned)
+    curves = [*(compat.fcurves_of(owner) or ()), *compat.nla_fcurves(owner)]
+    return any(_moves(curve) for curve in curves if curve.data_path.startswith(prefixes))
 
 
 def _moves(curve: Any) -> bool:

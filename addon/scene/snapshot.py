@@ -19,7 +19,6 @@ from ..core.curves import CurveKeys, Evaluate
 from ..core.ledger import Ledger, WrittenCurve
 from ..core.steps import Steps
 from ..core.timing import Span
-from .axes import pose_to_model
 from .driven import FrameSampler
 from .key_table import Table, at_frame, empty, read_plain, read_table
 from .layers import Layers, read_layers
@@ -33,8 +32,6 @@ from .targets import (
     evaluate,
     eyes_are_aimed,
     obstacles,
-    rotation_mode_is_animated,
-    rotations,
 )
 
 FloatArray = NDArray[np.float64]
@@ -118,7 +115,7 @@ def read_snapshot(
     layers = read_layers(shot)
     blocked |= {name: replace(blocked[name], layered=True) for name in layers.blocked}
     blocked = block_aimed_eyes(shot, block_groups_together(shot, blocked))
-    sampler = FrameSampler(shot.scene, _evaluated_objects(shot), lambda depsgraph: _probe(shot, depsgraph))
+    sampler = FrameSampler(shot.scene, shot.objects, lambda depsgraph: _probe(shot, depsgraph))
     neck = _neck_evaluate(shot, blocked, sampler, layers)
     curves, functions = [], {HEAD_ROTATION: neck}
     for target in shot.targets:
@@ -166,7 +163,7 @@ def block_groups_together(shot: Shot, blocked: dict[str, Obstacles]) -> dict[str
     """What shows channels together is written together or not at all: an obstacle of one is one of all."""
     found = dict(blocked)
     for channels, members in shot.groups.items():
-        constrained = channels == HEAD_ROTATION and neck_is_constrained(shot)
+        constrained = channels == HEAD_ROTATION and shot.turn is not None and shot.turn.is_constrained()
         if len(members) == 1 and not constrained:
             continue
         ids = [target.curve_id for target in members]
@@ -179,14 +176,6 @@ def block_groups_together(shot: Shot, blocked: dict[str, Obstacles]) -> dict[str
         )
         found |= dict.fromkeys(ids, together)
     return found
-
-
-def neck_is_constrained(shot: Shot) -> bool:
-    """Whether keys on the neck's rotation would not be what turns it."""
-    bone = shot.neck
-    if bone is None or shot.armature is None:
-        return False
-    return bone_is_constrained(bone) or rotation_mode_is_animated(shot.armature, bone)
 
 
 def block_aimed_eyes(shot: Shot, blocked: dict[str, Obstacles]) -> dict[str, Obstacles]:
@@ -237,25 +226,20 @@ def _known_values(table: Table, frames: FloatArray) -> FloatArray | None:
 
 def _neck_evaluate(shot: Shot, blocked: dict[str, Obstacles], sampler: FrameSampler, layers: Layers) -> Evaluate:
     """Evaluation of the neck's three channels."""
-    bone = shot.neck
+    turn = shot.turn
     targets = [target for target in shot.targets if target.channels == HEAD_ROTATION]
     first = CHANNEL_NAMES.index(HEAD_ROTATION[0])
     elsewhere = any(blocked[t.curve_id].driven or t.curve_id in layers.playing for t in targets)
-    if bone is None or elsewhere or bone_is_constrained(bone):
+    if turn is None or elsewhere or bone_is_constrained(turn.thing):
         return lambda frames: sampler(frames)[:, first : first + 3]
     modifiers = any(blocked[target.curve_id].any for target in targets)
 
     def function(frames: FloatArray) -> FloatArray:
         shifted = [frames - shot.shifts[target.curve_id] for target in targets]
         columns = [evaluate(target, times, modifiers) for target, times in zip(targets, shifted, strict=True)]
-        return rotations(np.stack(columns, axis=-1), bone)
+        return turn.rotations(np.stack(columns, axis=-1))
 
     return function
-
-
-def _evaluated_objects(shot: Shot) -> list[bpy.types.Object]:
-    """Objects that have to be evaluated to know the channels."""
-    return [shot.head] if shot.armature is None else [shot.head, shot.armature]
 
 
 def _probe(shot: Shot, depsgraph: bpy.types.Depsgraph) -> list[float]:
@@ -265,19 +249,9 @@ def _probe(shot: Shot, depsgraph: bpy.types.Depsgraph) -> list[float]:
         if channels != HEAD_ROTATION:
             standing = np.array([[target.value_in(depsgraph) for target in members]])
             values.update(zip(channels, shot.bindings[channels].channels_of(standing)[0].tolist(), strict=True))
-    if shot.neck is not None and shot.armature is not None:
-        rotation = _evaluated_rotation(shot.armature.evaluated_get(depsgraph), shot.neck)
-        values.update(zip(HEAD_ROTATION, rotation, strict=True))
+    if shot.turn is not None:
+        values.update(zip(HEAD_ROTATION, shot.turn.evaluated(depsgraph), strict=True))
     return [values[name] for name in CHANNEL_NAMES]
-
-
-def _evaluated_rotation(armature: bpy.types.Object, bone: bpy.types.PoseBone) -> list[float]:
-    """Rotation of the neck relative to rest, drivers and constraints included, in model axes."""
-    evaluated = armature.pose.bones[bone.name]
-    local = armature.convert_space(
-        pose_bone=evaluated, matrix=evaluated.matrix, from_space="POSE", to_space="LOCAL"
-    ).to_3x3()
-    return [float(value) for value in pose_to_model(local.normalized(), bone.bone.matrix_local.to_3x3())]
 
 
 def in_scene_frames(ledger: Ledger, shot: Shot) -> Ledger:

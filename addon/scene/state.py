@@ -23,6 +23,7 @@ from ..core.library import Library
 from ..core.storage import ledger_from_bytes, ledger_to_bytes, library_from_bytes, library_to_bytes
 from ..core.timing import Span
 from .history import RecordKey, key_of, remember
+from .rows import RETAKE_PG_row
 
 
 class RETAKE_PG_head(bpy.types.PropertyGroup):
@@ -38,6 +39,20 @@ class RETAKE_PG_head(bpy.types.PropertyGroup):
     ledger: bpy.props.StringProperty(subtype="BYTE_STRING", options={"HIDDEN"})
     notes: bpy.props.StringProperty(options={"HIDDEN"})
     heard: bpy.props.StringProperty(options={"HIDDEN"})
+    turned_by: bpy.props.EnumProperty(
+        items=(
+            ("AUTO", "Neck by Name", "A bone of the armature that is named neck, else one named head"),
+            ("BONE", "Bone", "A bone that you choose"),
+            ("OBJECT", "Object", "An object that you choose, as it stands now"),
+            ("NOTHING", "Nothing", "The head does not turn"),
+        ),
+        name="Turned By",
+        description="What the head's motion is written on",
+    )
+    turn_bone: bpy.props.StringProperty(name="Bone", description="The bone that turns the head")
+    rows: bpy.props.CollectionProperty(type=RETAKE_PG_row)
+    row: bpy.props.IntProperty(options={"HIDDEN"})
+    turn_base: bpy.props.FloatVectorProperty(size=4, default=(1.0, 0.0, 0.0, 0.0), options={"HIDDEN"})
 
 
 def _finishing_property(name: str, description: str, default: float, least: float, most: float, subtype: str) -> str:
@@ -85,6 +100,18 @@ for _part in PARTS:
     )
 
 refinishers: list[Callable[[Any], None]] = []  # who writes the takes anew; set by the operators
+
+
+def note_base(record: Any, context: Any) -> None:
+    """An object was chosen to turn the head: it rests as it stands."""
+    if record.turn_object is not None:
+        record.turn_base = record.turn_object.matrix_basis.to_quaternion()
+
+
+RETAKE_PG_head.__annotations__["turn_object"] = (
+    "bpy.props.PointerProperty(type=bpy.types.Object, name='Object', update=note_base, "
+    "description='The object that turns the head, as it stands now')"
+)
 
 
 def refinish(record: Any) -> None:

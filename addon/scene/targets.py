@@ -2,7 +2,8 @@
 """Which properties of a head carry which channels, and how they are read.
 
 A channel of the 52 named controls is the value of the shape key of that name, or is shown by a group of shape keys
-(`core.rig_names`); the neck rotation is the rotation of the bone `neck`, three or four components by its rotation mode.
+(`core.rig_names`); the neck rotation is that of what turns the head (`turning`), three or four components by its
+rotation mode.
 A target is one animated number: one F-curve at most. Targets of the same channels are a group.
 """
 
@@ -17,16 +18,13 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from ...backend.protocol import HEAD_ROTATION
 from .. import compat
 from ..core.binding import AS_IT_IS, Property
 from ..core.channels import PART_OF
 from ..core.rig_names import ShapeGroup, match_shapes
 from ..core.spelling import match_controls
-from .axes import components_to_matrix, pose_to_model, rotation_path
 
 FloatArray = NDArray[np.float64]
-NECK_BONE = "neck"
 
 _EYE = re.compile(r"(.*[._ -])?eye(ball)?([._ -]?(l|r|left|right))?", re.IGNORECASE)
 _REPLACING = ("GENERATOR", "FNGENERATOR")
@@ -97,12 +95,27 @@ class Target:
 
     def set_static(self, value: float) -> None:
         """Set the property's value."""
+        if self.data_path.endswith('"]'):
+            self._set_custom(value)
+            return
         holder, _, name = self.data_path.rpartition(".")
-        struct = self.owner.path_resolve(holder)
-        if isinstance(getattr(struct, name), float):
-            setattr(struct, name, value)
+        struct = self.owner.path_resolve(holder) if holder else self.owner
+        standing = getattr(struct, name)
+        if isinstance(standing, (int, float)):
+            setattr(struct, name, type(standing)(value))
         else:
-            getattr(struct, name)[self.index] = value
+            standing[self.index] = value
+
+    def _set_custom(self, value: float) -> None:
+        """Set a custom property, which lies in its holder as in a dictionary."""
+        holder, _, name = self.data_path[:-2].rpartition('["')
+        struct = self.owner.path_resolve(holder) if holder else self.owner
+        standing = struct[name]
+        if isinstance(standing, (int, float)):
+            struct[name] = type(standing)(value)
+        else:
+            standing[self.index] = value
+        self.owner.update_tag()
 
 
 def control_keys(key: bpy.types.Key) -> dict[str, bpy.types.ShapeKey]:
@@ -150,33 +163,8 @@ def _group_of(channel: str) -> str:
     return PART_OF[channel].replace("_", " ").title()
 
 
-def neck_targets(armature: bpy.types.Object) -> list[Target]:
-    """Targets of the neck bone's rotation in its rotation mode; none where the armature has no such bone."""
-    bone = armature.pose.bones.get(NECK_BONE) if armature.pose else None
-    return [] if bone is None else _rotation_targets(armature, bone, bone.rotation_mode)
-
-
-def former_neck_targets(armature: bpy.types.Object) -> list[Target]:
-    """Targets that the neck bone would have in the rotation modes that are not its own."""
-    bone = armature.pose.bones.get(NECK_BONE) if armature.pose else None
-    if bone is None:
-        return []
-    own = rotation_path(bone.rotation_mode)
-    modes = [mode for mode in ("QUATERNION", "AXIS_ANGLE", "XYZ") if rotation_path(mode) != own]
-    return [target for mode in modes for target in _rotation_targets(armature, bone, mode)]
-
-
-def _rotation_targets(armature: bpy.types.Object, bone: bpy.types.PoseBone, mode: str) -> list[Target]:
-    """Targets of a bone's rotation in a rotation mode."""
-    name, count = rotation_path(mode)
-    return [
-        Target(f"neck.{name}[{index}]", HEAD_ROTATION, armature, bone.path_from_id(name), index, bone.name)
-        for index in range(count)
-    ]
-
-
-def bone_is_constrained(bone: bpy.types.PoseBone) -> bool:
-    """Whether a constraint works on a bone."""
+def bone_is_constrained(bone: bpy.types.PoseBone | bpy.types.Object) -> bool:
+    """Whether a constraint works on a bone or an object."""
     return any(not constraint.mute and constraint.influence > 0.0 for constraint in bone.constraints)
 
 
@@ -239,20 +227,6 @@ def evaluate(target: Target, frames: FloatArray, with_modifiers: bool) -> FloatA
     finally:
         for modifier in modifiers:
             modifier.mute = False
-
-
-def rotations(components: FloatArray, bone: bpy.types.PoseBone) -> FloatArray:
-    """Components (F, 3 or 4) of a bone's rotation mode -> axis-angle (F, 3) in model axes, relative to rest."""
-    rest, mode = bone.bone.matrix_local.to_3x3(), bone.rotation_mode
-    if not len(components):
-        return np.zeros((0, 3))
-    return np.stack([pose_to_model(components_to_matrix(row, mode), rest) for row in components])
-
-
-def rotation_mode_is_animated(armature: bpy.types.Object, bone: bpy.types.PoseBone) -> bool:
-    """Whether the bone's rotation mode itself has a curve: then no property of one mode tells its rotation."""
-    curves = compat.fcurves_of(armature)
-    return curves is not None and curves.find(bone.path_from_id("rotation_mode")) is not None
 
 
 def selected_frames(targets: Sequence[Target], shifts: Mapping[str, float]) -> FloatArray:

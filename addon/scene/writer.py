@@ -23,7 +23,7 @@ from ..core.library import Library
 from ..core.render import ChannelPlan
 from ..core.steps import Steps
 from ..core.timing import Span
-from .axes import model_to_quaternions, quaternion_to_components
+from .axes import quaternion_to_components
 from .edit import FAR, GENERATED, SIDES, Edit, Window, clear_curve, edit_curve, freeze, locked_stretches
 from .key_table import (
     AUTOMATIC,
@@ -42,7 +42,7 @@ from .original import after_write, original_curve, restore_handles, restored_key
 from .shot import Shot
 from .snapshot import Snapshot
 from .state import Notes
-from .targets import Target, former_neck_targets
+from .targets import Target
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -226,10 +226,10 @@ def _with_restored(edit: Edit, restored: Table) -> Edit:
 
 def _new_curve(shot: Shot, target: Target, books: Books) -> Any:
     """Make the curve of a target, and an action where its owner has none."""
-    role = "rig" if target.owner == shot.armature else "key"
+    role = shot.role_of(target.owner)
     before = books.notes.made_actions.get(role)
-    other = shot.head.data.shape_keys if role == "rig" else shot.armature
-    shared = _made_action(books, other)
+    others = (owner for owner in shot.owners.values() if owner != target.owner)
+    shared = next((made for other in others if (made := _made_action(books, other)) is not None), None)
     data = target.owner.animation_data
     if shared is not None and (data is None or data.action is None):
         compat.share_action(target.owner, shared)
@@ -334,7 +334,7 @@ def _clear_target(snapshot: Snapshot, target: Target, status: NDArray[np.uint8],
 
 def _clear_former_neck(shot: Shot, books: Books) -> None:
     """Take our keys off the rotation curves that the neck had before its rotation mode was changed."""
-    for target in former_neck_targets(shot.armature) if shot.armature is not None else ():
+    for target in shot.turn.former_targets() if shot.turn is not None else ():
         if target.curve_id in books.ledger.curves and target.curve_id in books.library.original:
             fcurve = target.fcurve
             old = empty() if fcurve is None else read_table(fcurve)
@@ -373,9 +373,8 @@ def _clear_curve(
 
 def _drop_empty_actions(shot: Shot, books: Books) -> None:
     """Remove actions that we made and that hold nothing any more."""
-    owners = {"key": shot.head.data.shape_keys, "rig": shot.armature}
     for role, name in list(books.notes.made_actions.items()):
-        owner = owners[role]
+        owner = shot.owners.get(role)
         data = owner.animation_data if owner is not None else None
         if data is None or data.action is None or data.action.name != name or not compat.is_curve_free(data.action):
             continue
@@ -402,15 +401,15 @@ def _neck_components(
     """
     shot, plan = snapshot.shot, plans.get(HEAD_ROTATION[0])
     targets = [target for target in shot.targets if target.channels == HEAD_ROTATION]
-    if plan is None or not len(plan.frames) or shot.neck is None:
+    if plan is None or not len(plan.frames) or shot.turn is None:
         return np.zeros((0, max(len(targets), 1)))
     frames, keyed = plan.frames, _keyed_frames(snapshot, targets, statuses)
     standing_rows = np.flatnonzero(_near(frames, keyed) | (np.arange(len(frames)) == 0))
     standing = np.stack([snapshot.raw(target, frames[standing_rows]) for target in targets], axis=-1)
     at_keys = dict(zip(standing_rows.tolist(), standing, strict=True))
     before = at_keys[0] if _near(frames[:1], keyed)[0] else at_keys.pop(0)
-    rest, mode = shot.neck.bone.matrix_local.to_3x3(), shot.neck.rotation_mode
-    turned = model_to_quaternions(np.stack([plans[name].values for name in HEAD_ROTATION], axis=-1), rest)
+    mode = shot.turn.mode
+    turned = shot.turn.quaternions(np.stack([plans[name].values for name in HEAD_ROTATION], axis=-1))
     found = np.empty((len(frames), len(targets)))
     for row, quaternion in enumerate(turned):
         before = at_keys[row] if row in at_keys else quaternion_to_components(quaternion, mode, before)

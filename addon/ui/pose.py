@@ -10,11 +10,13 @@ import bpy
 
 from .. import compat
 from ..core.poses import GROUPS, LINKED, MOUTH_SHAPES, Control, controls_of
-from ..operators.common import why_no_head, why_no_shape_keys
+from ..operators.common import record_in, why_no_head, why_no_shape_keys
 from ..operators.generate import PART_ITEMS
+from ..scene.axes import rotation_path
 from ..scene.keying import OURS, key_type_at
 from ..scene.shot import armature_of, find_head
-from ..scene.targets import NECK_BONE, shape_groups, shown_blocks
+from ..scene.targets import shape_groups, shown_blocks
+from ..scene.turning import turn_of
 
 _GAZE = {"lookSide": ("eyeLookOut", "eyeLookIn"), "lookUp": ("eyeLookUp", "eyeLookDown")}
 
@@ -244,17 +246,16 @@ def _dot(curves: list[Any], frame: float) -> str:
 
 
 def _draw_head(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
-    """The neck bone's rotation, in its own mode."""
+    """The rotation of what turns the head, in its own mode."""
     head = find_head(context)
     armature = armature_of(head) if head is not None else None
-    bone = armature.pose.bones.get(NECK_BONE) if armature is not None else None
-    if bone is None:
-        layout.label(text="This head has no bone 'neck'", icon="INFO")
+    turn = turn_of(record_in(context), armature)
+    if turn is None:
+        layout.label(text="Nothing turns this head: choose a bone or an object under Character", icon="INFO")
         return
-    path = {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}.get(bone.rotation_mode)
     column = layout.column(align=True)
     column.use_property_decorate = True
-    column.prop(bone, path or "rotation_euler", text="")
+    column.prop(turn.thing, rotation_path(turn.mode)[0], text="")
 
 
 def _draw_group(group: str) -> Callable[[Any, bpy.types.Context], None]:

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What turns a head: a bone of its armature, found by name or chosen, or an object.
+
+A rotation of the head is told in model axes, relative to rest. A bone rests where its armature says; an object, in the
+axes of its parent, as it stood when it was chosen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import bpy
+import numpy as np
+from mathutils import Matrix, Quaternion
+from numpy.typing import NDArray
+
+from ...backend.protocol import HEAD_ROTATION
+from .. import compat
+from .axes import components_to_matrix, model_to_quaternions, pose_to_model, rotation_path
+from .targets import Target, bone_is_constrained
+
+FloatArray = NDArray[np.float64]
+
+_NECK = re.compile(
+    r"(.*[:|])?(c[_.]|ctrl[_.]?|con[_.])?(neck|head)([._ -]?(0?1|x|c|m|fk|ctrl|control))*", re.IGNORECASE
+)
+_MODES = ("QUATERNION", "AXIS_ANGLE", "XYZ")
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What turns a head.
+
+    Attributes:
+        owner: Object whose animation data holds the curves.
+        thing: The pose bone, or the object itself.
+    """
+
+    owner: bpy.types.Object
+    thing: bpy.types.PoseBone | bpy.types.Object
+    base: Quaternion
+
+    @property
+    def mode(self) -> str:
+        """Its rotation mode."""
+        return str(self.thing.rotation_mode)
+
+    @property
+    def rest(self) -> Matrix:
+        """(3, 3) axes in which it turns at rest, in those of the character."""
+        return self.thing.bone.matrix_local.to_3x3() if self.is_bone else Matrix.Identity(3)
+
+    @property
+    def is_bone(self) -> bool:
+        """Whether it is a bone."""
+        return isinstance(self.thing, bpy.types.PoseBone)
+
+    def targets(self) -> list[Target]:
+        """Targets of its rotation in its rotation mode."""
+        return self._in_mode(self.mode)
+
+    def former_targets(self) -> list[Target]:
+        """Targets that it would have in the rotation modes that are not its own."""
+        own = rotation_path(self.mode)
+        return [target for mode in _MODES if rotation_path(mode) != own for target in self._in_mode(mode)]
+
+    def _in_mode(self, mode: str) -> list[Target]:
+        name, count = rotation_path(mode)
+        path, group = self.thing.path_from_id(name), self.thing.name if self.is_bone else "Object Transforms"
+        return [
+            Target(f"neck.{name}[{index}]", HEAD_ROTATION, self.owner, path, index, group) for index in range(count)
+        ]
+
+    def is_constrained(self) -> bool:
+        """Whether keys on its rotation would not be what turns it."""
+        curves = compat.fcurves_of(self.owner)
+        mode_path = self.thing.path_from_id("rotation_mode")
+        return bone_is_constrained(self.thing) or (curves is not None and curves.find(mode_path) is not None)
+
+    def rotations(self, components: FloatArray) -> FloatArray:
+        """Components (F, 3 or 4) of its rotation mode -> axis-angle (F, 3) in model axes, relative to rest."""
+        if not len(components):
+            return np.zeros((0, 3))
+        rest, back, mode = self.rest, self.base.inverted().to_matrix(), self.mode
+        return np.stack([pose_to_model(components_to_matrix(row, mode) @ back, rest) for row in components])
+
+    def quaternions(self, rotations: FloatArray) -> FloatArray:
+        """Quaternions (F, 4), w first, of the property for rotations (F, 3) in model axes."""
+        turned = model_to_quaternions(rotations, self.rest)
+        if self.base.angle < 1e-9:
+            return turned
+        return np.array([tuple(Quaternion(row) @ self.base) for row in turned.tolist()])
+
+    def rest_value(self, target: Target) -> float:
+        """Value of a target at rest."""
+        if self.is_bone:
+            name = target.data_path.rpartition(".")[2]
+            return float(self.thing.bl_rna.properties[name].default_array[target.index])
+        if self.mode == "QUATERNION":
+            return float(self.base[target.index])
+        if self.mode == "AXIS_ANGLE":
+            axis, angle = self.base.to_axis_angle()
+            return float((angle, *axis)[target.index])
+        return float(self.base.to_euler(self.mode)[target.index])
+
+    def evaluated(self, depsgraph: bpy.types.Depsgraph) -> list[float]:
+        """Rotation relative to rest in an evaluated scene, drivers and constraints included, in model axes."""
+        owner = self.owner.evaluated_get(depsgraph)
+        if self.is_bone:
+            bone = owner.pose.bones[self.thing.name]
+            local = owner.convert_space(pose_bone=bone, matrix=bone.matrix, from_space="POSE", to_space="LOCAL")
+        else:
+            local = owner.matrix_local
+        turned = local.to_3x3().normalized() @ self.base.inverted().to_matrix()
+        return [float(value) for value in pose_to_model(turned, self.rest)]
+
+
+def turn_of(record: bpy.types.PropertyGroup | None, armature: bpy.types.Object | None) -> Turn | None:
+    """What turns a head.
+
+    Args:
+        record: What is stored for it, None where nothing is: then a bone is found by its name.
+        armature: Its armature, None where there is none whose bones can be keyed.
+    """
+    choice = record.turned_by if record is not None else "AUTO"
+    if choice == "OBJECT" and record is not None:
+        chosen = record.turn_object
+        return None if chosen is None else Turn(chosen, chosen, Quaternion(record.turn_base))
+    if choice == "NOTHING" or armature is None or armature.pose is None:
+        return None
+    bones = armature.pose.bones
+    name = record.turn_bone if record is not None and choice == "BONE" else find_neck([bone.name for bone in bones])
+    bone = bones.get(name)
+    return None if bone is None else Turn(armature, bone, Quaternion())
+
+
+def find_neck(names: Sequence[str]) -> str:
+    """The bone among some that turns a head by its name, the neck before the head; empty where there is none."""
+    for word in ("neck", "head"):
+        if word in names:
+            return word
+        for name in names:
+            if _NECK.fullmatch(name) and word in name.lower().rpartition(":")[2]:
+                return name
+    return ""
