@@ -6,8 +6,9 @@ from __future__ import annotations
 import bpy
 
 from .operators import asking, backend, checkup, comp, finish, generate, joints, keeping, pose, session, setup, takes
+from .operators import performances as performance_operators
 from .scene import history, state
-from .ui import finishing, keying_sets, keymap, overlay, panel, preferences
+from .ui import finishing, keying_sets, keymap, overlay, panel, performances, preferences
 from .ui import keys as keys_section
 from .ui import pose as pose_section
 from .ui import takes as takes_section
@@ -26,11 +27,13 @@ CLASSES = (
     *checkup.CLASSES,
     *finish.CLASSES,
     *keeping.CLASSES,
+    *performance_operators.CLASSES,
     *panel.CLASSES,
     *pose_section.CLASSES,
     *takes_section.CLASSES,
     *keys_section.CLASSES,
     *finishing.CLASSES,
+    *performances.CLASSES,
     *keying_sets.CLASSES,
 )
 
@@ -46,6 +49,7 @@ def register() -> None:
     keymap.add_keys()
     finish.listen()
     joints.follow_identity()
+    performance_operators.add_to_menus()
     overlay.add_overlay()
     bpy.app.handlers.load_pre.append(history.close_histories)
     bpy.app.handlers.load_pre.append(session.abandon_at_load)
@@ -56,6 +60,7 @@ def register() -> None:
 def unregister() -> None:
     """End the backend and take everything away."""
     overlay.remove_overlay()
+    performance_operators.remove_from_menus()
     joints.stop_following()
     finish.stop_listening()
     keymap.remove_keys()
