@@ -9,11 +9,16 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from ...backend.errors import InputError
+from ...backend.errors import InputError, RigError
+from ..core.flame_layouts import read_performance
+from ..core.flame_sequence import write_sequence
 from ..core.live_link import read_live_link, write_live_link
-from ..scene import live_link
+from ..core.vertex_file import writing_vertices
+from ..scene import flame_performance, live_link
+from ..scene.flame_head import is_flame_head, joints_are_due, update_joints
 from ..scene.performance import Track, Written, write_tracks
-from ..scene.shot import Shot
+from ..scene.played import play, vertices
+from ..scene.shot import Shot, find_head, metres_a_unit
 from .common import Context, Outcome, current_shot, refuse, reporting, why_no_head, why_no_shape_keys
 from .notices import reached_limits
 
@@ -85,6 +90,67 @@ class RETAKE_OT_import_live_link(BringIn, bpy.types.Operator):
         first = self.first_frame(context)
         written = write_tracks(shot, tracks, first)
         return told(context.scene, first, tracks, written, left) + reached_limits(shot)
+
+
+class RETAKE_OT_import_flame_parameters(BringIn, bpy.types.Operator):
+    """Bring a performance that was tracked as FLAME parameters onto a FLAME head, as a key on every frame"""
+
+    bl_idname = "retake.import_flame_parameters"
+    bl_label = "FLAME Parameters (.npz, .npy, .pkl, .frame)"
+
+    filter_glob: bpy.props.StringProperty(default="*.npz;*.npy;*.pkl;*.frame", options={"HIDDEN"})
+    fps: bpy.props.FloatProperty(
+        name="Recorded At",
+        default=25.0,
+        min=1.0,
+        max=1000.0,
+        description="Frames a second of the performance, where its file does not tell them",
+    )
+    identity: bpy.props.BoolProperty(
+        name="Identity", default=True, description="Give the head the performer's identity, as far as it has keys"
+    )
+    place: bpy.props.BoolProperty(
+        name="Place", default=True, description="Move the head as the performer moved, not only turn it"
+    )
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        """A FLAME head, in Object Mode: its joints follow its identity."""
+        return refuse(cls, why_no_flame_head(context) or ("" if context.mode == "OBJECT" else "Switch to Object Mode"))
+
+    def bring_in(self, context: Context, shot: Shot) -> list[str]:
+        """Key the performance."""
+        sequence, layout = read_performance(self.chosen())
+        own_fps = sequence.fps or float(self.fps)
+        tracks, left = flame_performance.tracks_of(
+            shot, sequence.at(frames_a_second(context.scene), own_fps), bool(self.place)
+        )
+        if not tracks:
+            raise InputError(f"'{shot.head.name}' has no key for anything in the file.", "Add expression keys to it.")
+        first = self.first_frame(context)
+        written = write_tracks(shot, tracks, first)
+        sentences = told(context.scene, first, tracks, written, left)
+        sentences.append(f"Recognised as {layout}'s, {len(sequence.expression)} frames at {own_fps:g} a second.")
+        if self.identity and len(sequence.identity):
+            sentences += self._set_identity(context, shot, sequence.identity)
+        if flame_performance.controls_on_top(shot, range(first, first + len(tracks[0].values))):
+            sentences.append("The named controls play on top of it; show the original to see it alone.")
+        return sentences + reached_limits(shot)
+
+    def _set_identity(self, context: Context, shot: Shot, identity: np.ndarray) -> list[str]:
+        """Set the identity keys, and move the joints where they can be moved."""
+        count, sentences = flame_performance.set_identity(shot, identity)
+        if shot.armature is not None and joints_are_due(shot.head, shot.armature):
+            try:
+                update_joints(context.view_layer, shot.head, shot.armature)
+            except RigError as error:
+                sentences.append(f"{error.message} {error.remedy}")
+        return [f"Identity: {count} keys set.", *sentences]
+
+
+def why_no_flame_head(context: Context) -> str:
+    """Why there is no FLAME head to work on; empty where there is one."""
+    return "" if is_flame_head(find_head(context)) else "Select a FLAME head"
 
 
 def frames_a_second(scene: bpy.types.Scene) -> float:
@@ -211,6 +277,44 @@ class RETAKE_OT_export_live_link(TakeOut, bpy.types.Operator):
         return []
 
 
+class RETAKE_OT_export_flame_parameters(TakeOut, bpy.types.Operator):
+    """Take what plays out as FLAME parameters: expression, identity, the turns of the joints, the head's place"""
+
+    bl_idname = "retake.export_flame_parameters"
+    bl_label = "FLAME Parameters (.npz)"
+
+    extension = ".npz"
+    filter_glob: bpy.props.StringProperty(default="*.npz", options={"HIDDEN"})
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        """A FLAME head."""
+        return refuse(cls, why_no_flame_head(context))
+
+    def take_out(self, shot: Shot, frames: Sequence[int], path: Path) -> list[str]:
+        """Write the .npz."""
+        sequence, sentences = flame_performance.record(shot, frames, frames_a_second(shot.scene))
+        write_sequence(path, sequence)
+        return sentences
+
+
+class RETAKE_OT_export_vertices(TakeOut, bpy.types.Operator):
+    """Take the vertices that are drawn out, m, Y up, a row a frame as in VOCASET"""
+
+    bl_idname = "retake.export_vertices"
+    bl_label = "Vertices (.npy)"
+
+    extension = ".npy"
+    filter_glob: bpy.props.StringProperty(default="*.npy", options={"HIDDEN"})
+
+    def take_out(self, shot: Shot, frames: Sequence[int], path: Path) -> list[str]:
+        """Write the .npy, frame by frame."""
+        head, metres = shot.head, metres_a_unit(shot.head)
+        with writing_vertices(path, len(frames), len(head.data.vertices)) as take:
+            play(shot, frames, lambda depsgraph: take(metres * vertices(head, depsgraph)))
+        return []
+
+
 def draw_import(menu: bpy.types.Menu, context: Context) -> None:
     """Entries of File > Import."""
     for operator in IMPORTS:
@@ -235,6 +339,6 @@ def remove_from_menus() -> None:
     bpy.types.TOPBAR_MT_file_import.remove(draw_import)
 
 
-IMPORTS = (RETAKE_OT_import_live_link,)
-EXPORTS = (RETAKE_OT_export_live_link,)
+IMPORTS = (RETAKE_OT_import_live_link, RETAKE_OT_import_flame_parameters)
+EXPORTS = (RETAKE_OT_export_live_link, RETAKE_OT_export_flame_parameters, RETAKE_OT_export_vertices)
 CLASSES = (*IMPORTS, *EXPORTS)
