@@ -20,9 +20,10 @@ from .operators import (
     setup,
     takes,
 )
+from .operators import performances as performance_operators
 from .scene import history, rows, state
 from .ui import character as character_section
-from .ui import finishing, keying_sets, keymap, overlay, panel, preferences
+from .ui import finishing, keying_sets, keymap, overlay, panel, performances, preferences
 from .ui import keys as keys_section
 from .ui import pose as pose_section
 from .ui import takes as takes_section
@@ -43,12 +44,14 @@ CLASSES = (
     *checkup.CLASSES,
     *finish.CLASSES,
     *keeping.CLASSES,
+    *performance_operators.CLASSES,
     *panel.CLASSES,
     *pose_section.CLASSES,
     *takes_section.CLASSES,
     *keys_section.CLASSES,
     *finishing.CLASSES,
     *character_section.CLASSES,
+    *performances.CLASSES,
     *keying_sets.CLASSES,
 )
 
@@ -64,6 +67,7 @@ def register() -> None:
     keymap.add_keys()
     finish.listen()
     joints.follow_identity()
+    performance_operators.add_to_menus()
     overlay.add_overlay()
     bpy.app.handlers.load_pre.append(history.close_histories)
     bpy.app.handlers.load_pre.append(session.abandon_at_load)
@@ -74,6 +78,7 @@ def register() -> None:
 def unregister() -> None:
     """End the backend and take everything away."""
     overlay.remove_overlay()
+    performance_operators.remove_from_menus()
     joints.stop_following()
     finish.stop_listening()
     keymap.remove_keys()

@@ -47,23 +47,30 @@ class _Budget:
 
 
 class ArrayLike:
-    """What numpy's arrays are read into; `value` is there once its state was set."""
+    """What numpy's arrays are read into; `value` is there once its state was set.
+
+    An array of one object, into which `numpy.save` puts a dictionary, has no value; the object is in `held`.
+    """
 
     budget: _Budget
     value: NDArray[Any]
+    held: Any = None
 
     def __setstate__(self, state: Any) -> None:
         """(version, shape, dtype, is Fortran's order, bytes) as numpy writes it."""
         _, shape, kind, is_fortran, raw = state
+        if isinstance(kind, Kind) and kind.dtype.kind == "O" and shape == () and isinstance(raw, list) and raw:
+            self.held = raw[0]
+            return
         self.value = _array(self.budget, raw, kind, shape, "F" if is_fortran else "C")
 
 
 class Kind:
-    """What numpy's dtypes are read into: numbers only."""
+    """What numpy's dtypes are read into: numbers, or the objects of an array that holds but one."""
 
     def __init__(self, name: Any, *_: Any) -> None:
         self.dtype = np.dtype(str(name))
-        if self.dtype.kind not in _KINDS:
+        if self.dtype.kind not in (*_KINDS, "O"):
             raise RigError(f"The file holds an array of '{name}', not of numbers.", "Choose another file.")
 
     def __setstate__(self, state: Any) -> None:
@@ -118,6 +125,8 @@ def load_array_pickle(data: bytes) -> dict[str, Any]:
         raise
     except Exception as error:  # a damaged pickle fails in every way there is
         raise _damaged(error) from error
+    if isinstance(content, ArrayLike) and isinstance(content.held, dict):
+        content = content.held
     if not isinstance(content, dict):
         raise RigError(
             f"The file holds a {type(content).__name__}, not a dictionary of arrays.", "Choose another file."
@@ -257,7 +266,7 @@ def _array(budget: _Budget, raw: Any, kind: Any, shape: Any, order: str) -> NDAr
     Raises:
         RigError: It is no array of numbers, or its bytes do not fit its shape.
     """
-    if not isinstance(kind, Kind):
+    if not isinstance(kind, Kind) or kind.dtype.kind == "O":
         raise RigError("The file holds an array that is not of numbers.", "Choose another file.")
     data = raw.encode("latin1") if isinstance(raw, str) else raw
     if not isinstance(data, bytes | bytearray):

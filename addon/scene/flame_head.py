@@ -33,6 +33,7 @@ JAW_CONTROLS = "jaw controls"
 """Bone that the controls turn."""
 
 _JOINTS, _JOINT_FIELDS, _TURNS = "retake_flame_joints", "retake_flame_joint_fields", "retake_flame_turns"
+_CONTROLS, _EXPRESSIONS, _MODEL = "retake_flame_controls", "retake_flame_expressions", "retake_flame_model"
 _CONTROL_RANGE, _COEFFICIENT_RANGE, _POSE_RANGE = (-0.25, 1.5), (-5.0, 5.0), (-3.0, 3.0)
 _TAILS = {
     "root": np.array([0.0, 0.05, 0.0]),
@@ -78,6 +79,7 @@ def add_flame_head(
     _drive_pose_keys(mesh_object, armature)
     _drive_jaw(mesh_object, armature, mapping)
     _remember(mesh_object, model, mapping, identity_count)
+    mesh_object.data[_MODEL] = name
     armature.location = scene.cursor.location
     select_only(view_layer, mesh_object)
     return mesh_object
@@ -142,6 +144,18 @@ def jaw_turns(head: bpy.types.Object) -> dict[str, FloatArray]:
     """Control -> axis-angle (3,) by which it turns the jaw at weight 1, rad, model axes; empty for other heads."""
     stored = json.loads(head.data.get(_TURNS, "{}"))
     return {name: np.array(turn) for name, turn in stored.items()}
+
+
+def control_expressions(head: bpy.types.Object) -> dict[str, FloatArray]:
+    """Control -> its expression (E,) at weight 1; empty for other heads, and for those that an older Retake made."""
+    names = json.loads(head.data.get(_CONTROLS, "[]"))
+    table = np.array(head.data.get(_EXPRESSIONS, ()), np.float64).reshape(len(names) or 1, -1)
+    return dict(zip(names, table, strict=False))
+
+
+def model_name(head: bpy.types.Object) -> str:
+    """Name of the model file that a FLAME head was made of; that of its mesh where it is not known."""
+    return str(head.data.get(_MODEL, head.data.name))
 
 
 def key_name(kind: str, number: int) -> str:
@@ -288,3 +302,4 @@ def _remember(mesh_object: bpy.types.Object, model: FlameModel, mapping: FlameMa
     mesh[_JOINTS], mesh[_JOINT_FIELDS] = model.joints().ravel().tolist(), fields.ravel().tolist()
     turning = {name: turn.tolist() for name, turn in zip(mapping.names, mapping.turns, strict=True) if turn.any()}
     mesh[_TURNS] = json.dumps(turning)
+    mesh[_CONTROLS], mesh[_EXPRESSIONS] = json.dumps(mapping.names), mapping.expression.ravel().tolist()

@@ -81,6 +81,11 @@ class Shot:
         """What is stored for this head."""
         return state.ensure_record(self.scene, self.head)
 
+    @property
+    def neck(self) -> bpy.types.PoseBone | None:
+        """The bone that turns the head, None where it is none."""
+        return self.turn.thing if self.turn is not None and self.turn.is_bone else None
+
     @cached_property
     def owners(self) -> dict[str, bpy.types.ID]:
         """Role -> datablock with curves: "key" the head's shape keys, "rig" its armature, others by their names."""

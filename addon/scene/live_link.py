@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Live Link Face on a head with ARKit's shape keys: its recordings as tracks, and what plays as a recording."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...backend.protocol import CONTROL_NAMES
+from ..core.live_link import LiveLinkTake
+from .performance import Track, rotation_track
+from .played import play, turn_and_place, weights
+from .shot import Shot
+from .targets import control_keys
+
+FloatArray = NDArray[np.float64]
+
+EYES = ("left eye", "right eye")
+
+
+def tracks_of(shot: Shot, take: LiveLinkTake, fps: float) -> tuple[list[Track], list[str]]:
+    """A recording on a head.
+
+    Args:
+        shot: The head.
+        take: The recording.
+        fps: Frames a second of the scene.
+
+    Returns:
+        Tracks of one value a scene frame, and what of the recording has no place on the head.
+    """
+    controls, head = take.at(fps)
+    targets = {channel: target for target in shot.targets for channel in target.channels if channel in CONTROL_NAMES}
+    tracks = [
+        Track(control, (targets[control],), values[:, None])
+        for control, values in controls.items()
+        if control in targets
+    ]
+    left = [control for control in controls if control not in targets]
+    if head is not None and shot.neck is not None and shot.armature is not None:
+        tracks.append(rotation_track(shot.armature, shot.neck, head))
+    elif head is not None:
+        left.append("the head's turns (there is no bone 'neck' that can be keyed)")
+    return tracks, [*left, *take.unknown]
+
+
+def record(
+    shot: Shot, frames: Sequence[int]
+) -> tuple[dict[str, FloatArray], FloatArray, tuple[FloatArray, FloatArray]]:
+    """What plays, as Live Link Face would record it.
+
+    Args:
+        shot: The head.
+        frames: Scene frames, N of them.
+
+    Returns:
+        Control -> (N,) weights; rotation of the neck, (N, 3) axis-angle in rad, model axes; the same of both eye
+        bones. What the head has no bone for is at rest.
+    """
+    key, armature = shot.head.data.shape_keys, shot.armature
+    named = {control: block.name for control, block in control_keys(key).items()}
+    bones = [None if shot.neck is None else shot.neck.name, *EYES]
+    bones = [bone if armature is not None and bone in armature.pose.bones else None for bone in bones]
+    values, turns = [], []
+
+    def look(depsgraph: object) -> None:
+        values.append(weights(key, list(named.values()), depsgraph))
+        turned = [np.zeros(3) if bone is None else turn_and_place(armature, bone, depsgraph)[0] for bone in bones]
+        turns.append(np.stack(turned))
+
+    play(shot, frames, look)
+    table, turned = np.array(values), np.array(turns)
+    found = {control: table[:, column] for column, control in enumerate(named)}
+    return found, turned[:, 0], turned[:, 1], turned[:, 2]

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A tracked performance as keys: one key a frame, of type JITTER, on the curves that are there.
+
+Such keys are a bake to Retake: New Takes and Update Take report them and keep or replace them, part by part. Keys of
+the performance's frames are replaced; what plays a frame before and after them, and further out, stays as it is.
+Curves that may not be written are left, with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import bpy
+import numpy as np
+from numpy.typing import NDArray
+
+from ...backend.errors import RigError
+from .. import compat
+from . import state
+from .axes import model_to_quaternions, quaternion_to_components, rotation_path
+from .edit import Edit, Window, edit_curve
+from .flame_head import JAW_CONTROLS
+from .key_table import SAME_FRAME, Table, empty, generated_keys, read_table
+from .original import after_write
+from .shot import Shot
+from .targets import Target, evaluate, obstacles, rotation_mode_is_animated
+from .timeline import tweak_shift
+from .writer import Books, write_edit
+
+FloatArray = NDArray[np.float64]
+
+JITTER = 3
+_REASONS = ("driven", "constrained", "muted", "locked")
+
+
+@dataclass(frozen=True)
+class Track:
+    """What one animated number, or those of one rotation, shall play.
+
+    Attributes:
+        name: For the animator: of the shape key, or of the bone and what is turned or moved.
+        targets: The numbers; they are written together or not at all.
+        values: (F, len(targets)) values, one row a scene frame.
+        obstacle: Why they may not be written, beyond what their curves tell; empty where they may.
+    """
+
+    name: str
+    targets: tuple[Target, ...]
+    values: FloatArray
+    obstacle: str = ""
+
+
+@dataclass
+class Written:
+    """What became of tracks.
+
+    Attributes:
+        tracks: Those that were written.
+        left: Reason -> names of those that were left.
+    """
+
+    tracks: list[Track] = field(default_factory=list)
+    left: dict[str, list[str]] = field(default_factory=dict)
+
+
+def key_target(key: bpy.types.Key, block: bpy.types.ShapeKey, group: str) -> Target:
+    """The value of a shape key."""
+    path = f'key_blocks["{bpy.utils.escape_identifier(block.name)}"].value'
+    return Target(curve_id=block.name, channels=(), owner=key, data_path=path, index=0, group=group)
+
+
+def rotation_track(armature: bpy.types.Object, bone: bpy.types.PoseBone, rotations: FloatArray) -> Track:
+    """Rotations (F, 3) of a bone, axis-angle in rad, model axes, relative to rest, in the bone's rotation mode."""
+    mode = bone.rotation_mode
+    name, count = rotation_path(mode)
+    quaternions = model_to_quaternions(rotations, bone.bone.matrix_local.to_3x3())
+    values, before = np.empty((len(rotations), count)), None
+    for row, quaternion in enumerate(quaternions):
+        before = values[row] = quaternion_to_components(quaternion, mode, before)
+    targets = tuple(_bone_target(armature, bone, name, index) for index in range(count))
+    constrained = _is_constrained(bone) or rotation_mode_is_animated(armature, bone)
+    return Track(f"turn of {bone.name}", targets, values, "constrained" if constrained else "")
+
+
+def location_track(armature: bpy.types.Object, bone: bpy.types.PoseBone, places: FloatArray) -> Track:
+    """Places (F, 3) of a bone in m relative to rest, in Blender's axes of the armature."""
+    values = places @ np.array(bone.bone.matrix_local.to_3x3())
+    targets = tuple(_bone_target(armature, bone, "location", index) for index in range(3))
+    return Track(f"place of {bone.name}", targets, values, "constrained" if _is_constrained(bone) else "")
+
+
+def _bone_target(armature: bpy.types.Object, bone: bpy.types.PoseBone, name: str, index: int) -> Target:
+    """One component of a bone's rotation or location."""
+    return Target(
+        curve_id=f"{bone.name}.{name}[{index}]",
+        channels=(),
+        owner=armature,
+        data_path=bone.path_from_id(name),
+        index=index,
+        group=bone.name,
+    )
+
+
+def _is_constrained(bone: bpy.types.PoseBone) -> bool:
+    """Whether a constraint works on a bone, besides the one by which the named controls turn a FLAME head's jaw."""
+    working = [constraint for constraint in bone.constraints if not constraint.mute and constraint.influence > 0.0]
+    return any(getattr(constraint, "subtarget", "") != JAW_CONTROLS for constraint in working)
+
+
+def write_tracks(shot: Shot, tracks: Sequence[Track], frame_start: int) -> Written:
+    """Write tracks of one length onto a head, from a scene frame on.
+
+    Args:
+        shot: The head; what Retake remembers of its curves follows.
+        tracks: What to write.
+        frame_start: Scene frame of their first values.
+
+    Raises:
+        InputError: An NLA strip is being tweaked whose time cannot be mapped.
+        RigError: Nothing at all may be written; the sentence says why.
+    """
+    written = Written()
+    for track in tracks:
+        if reason := why_left(track):
+            written.left.setdefault(reason, []).append(track.name)
+        else:
+            written.tracks.append(track)
+    if not written.tracks:
+        reasons = " or ".join(written.left)
+        raise RigError(f"Nothing can be keyed: every curve is {reasons}.", "Unlock or unmute what shall be keyed.")
+    shifts = {target.owner: tweak_shift(target.owner) for track in written.tracks for target in track.targets}
+    with state.changing(shot.record) as library:
+        books = Books(library, state.load_ledger(shot.record), state.load_notes(shot.record))
+        for track in written.tracks:
+            for target, values in zip(track.targets, track.values.T, strict=True):
+                _write(shot, target, frame_start - shifts[target.owner], values, books)
+        state.save_library(shot.record, books.library)
+    state.save_ledger(shot.record, books.ledger)
+    state.save_notes(shot.record, books.notes)
+    for owner in shifts:
+        owner.update_tag()
+    return written
+
+
+def why_left(track: Track) -> str:
+    """Why a track may not be written; empty where it may."""
+    if track.obstacle:
+        return track.obstacle
+    found = [obstacles(target, target.fcurve) for target in track.targets]
+    return next((reason for reason in _REASONS if any(getattr(each, reason) for each in found)), "")
+
+
+def _write(shot: Shot, target: Target, first: float, values: FloatArray, books: Books) -> None:
+    """Write one number from a frame of its action on, and bring up to date what is remembered of it."""
+    fcurve = target.fcurve
+    name, old = target.curve_id, empty() if fcurve is None else read_table(fcurve)
+    frames = first + np.arange(len(values), dtype=np.float64)
+    edit = _edit(target, old, frames, values, books.notes.frozen.get(name, ()))
+    write_edit(fcurve if fcurve is not None else _new_curve(shot, target), edit, old)
+    if name in books.ledger.curves:
+        books.ledger.record(name, edit.table["co"][:, 0], edit.table["co"][:, 1], edit.table["type"])
+    if name in books.library.original:
+        nothing = np.zeros(len(old), bool)
+        books.library.original[name] = after_write(books.library.original[name], old, nothing, edit.table)
+    if edit.frozen:
+        books.notes.frozen[name] = edit.frozen
+    else:
+        books.notes.frozen.pop(name, None)
+
+
+def _edit(target: Target, old: Table, frames: FloatArray, values: FloatArray, frozen: Sequence[Any]) -> Edit:
+    """The curve with a key on each frame; where others stand outside, they and what plays there stay."""
+    first, last = float(frames[0]), float(frames[-1])
+    times = old["co"][:, 0].astype(np.float64)
+    inside = (times > first - 1.0 + SAME_FRAME) & (times < last + 1.0 - SAME_FRAME)
+    keys = generated_keys(frames, values)
+    keys["type"] = JITTER
+    if inside.all():
+        free = np.zeros(len(keys), bool)
+        return Edit(keys, free, free, [])
+    window = Window(first - 1.0, last + 1.0, frames, values)
+    fcurve = target.fcurve
+    edit = edit_curve(
+        old,
+        inside,
+        [window],
+        lambda frame: float(evaluate(target, np.array([frame]), with_modifiers=False)[0]),
+        fcurve.extrapolation == "LINEAR",
+        frozen,
+    )
+    edit.table["type"][_is_new(edit.table, times[~inside])] = JITTER
+    return edit
+
+
+def _is_new(table: Table, kept: FloatArray) -> NDArray[np.bool_]:
+    """(K,) which keys of a table stand where none of those that were kept does."""
+    if not len(kept):
+        return np.ones(len(table), bool)
+    return np.abs(table["co"][:, 0].astype(np.float64)[:, None] - kept[None]).min(axis=1) > SAME_FRAME
+
+
+def _new_curve(shot: Shot, target: Target) -> Any:
+    """Make the curve of a target; an action that has to be made is shared by the head's datablocks where it can be."""
+    owner = target.owner
+    other = shot.armature if owner == shot.head.data.shape_keys else shot.head.data.shape_keys
+    data, others = owner.animation_data, other.animation_data if other is not None else None
+    own_name = f"{shot.head.name} performance"
+    is_ours = others is not None and others.action is not None and others.action.name.startswith(own_name)
+    if is_ours and (data is None or data.action is None):
+        compat.share_action(owner, others.action)
+    curves, _ = compat.ensure_fcurves(owner, own_name)
+    return compat.new_fcurve(owner, curves, target.data_path, target.index, target.group)
