@@ -5,15 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from ...backend.protocol import CONTROL_NAMES
 from ..core.live_link import LiveLinkTake
 from .performance import Track, rotation_track
-from .played import play, turn_and_place, weights
+from .played import play, turn_and_place
 from .shot import Shot
-from .targets import control_keys
+from .targets import Target
 
 FloatArray = NDArray[np.float64]
 
@@ -32,13 +32,14 @@ def tracks_of(shot: Shot, take: LiveLinkTake, fps: float) -> tuple[list[Track], 
         Tracks of one value a scene frame, and what of the recording has no place on the head.
     """
     controls, head = take.at(fps)
-    targets = {channel: target for target in shot.targets for channel in target.channels if channel in CONTROL_NAMES}
-    tracks = [
-        Track(control, (targets[control],), values[:, None])
-        for control, values in controls.items()
-        if control in targets
-    ]
-    left = [control for control in controls if control not in targets]
+    tracks, carried = [], set()
+    for channels, binding in shot.bindings.items():
+        if set(channels) & set(controls):
+            still = np.zeros(len(next(iter(controls.values()))))
+            values = binding.values_of(np.stack([controls.get(name, still) for name in channels], axis=-1))
+            tracks.append(Track(", ".join(channels[:3]), shot.groups[channels], values))
+            carried |= set(channels)
+    left = [control for control in controls if control not in carried]
     if head is not None and shot.neck is not None and shot.armature is not None:
         tracks.append(rotation_track(shot.armature, shot.neck, head))
     elif head is not None:
@@ -59,18 +60,28 @@ def record(
         Control -> (N,) weights; rotation of the neck, (N, 3) axis-angle in rad, model axes; the same of both eye
         bones. What the head has no bone for is at rest.
     """
-    key, armature = shot.head.data.shape_keys, shot.armature
-    named = {control: block.name for control, block in control_keys(key).items()}
+    armature = shot.armature
+    shown = [name for channels in shot.bindings for name in channels]
     bones = [None if shot.neck is None else shot.neck.name, *EYES]
     bones = [bone if armature is not None and bone in armature.pose.bones else None for bone in bones]
     values, turns = [], []
 
-    def look(depsgraph: object) -> None:
-        values.append(weights(key, list(named.values()), depsgraph))
+    def look(depsgraph: bpy.types.Depsgraph) -> None:
+        row: list[float] = []
+        for channels, binding in shot.bindings.items():
+            standing = np.array([[_played(target, depsgraph) for target in shot.groups[channels]]])
+            row += binding.channels_of(standing)[0].tolist()
+        values.append(row)
         turned = [np.zeros(3) if bone is None else turn_and_place(armature, bone, depsgraph)[0] for bone in bones]
         turns.append(np.stack(turned))
 
     play(shot, frames, look)
     table, turned = np.array(values), np.array(turns)
-    found = {control: table[:, column] for column, control in enumerate(named)}
+    found = {control: table[:, column] for column, control in enumerate(shown)}
     return found, turned[:, 0], turned[:, 1], turned[:, 2]
+
+
+def _played(target: Target, depsgraph: bpy.types.Depsgraph) -> float:
+    """Value of a target as it plays; at rest where its shape key is muted."""
+    block = target.block
+    return target.rest if block is not None and block.mute else target.value_in(depsgraph)

@@ -25,8 +25,9 @@ from .flame_head import JAW_CONTROLS
 from .key_table import SAME_FRAME, Table, empty, generated_keys, read_table
 from .original import after_write
 from .shot import Shot
-from .targets import Target, evaluate, obstacles, rotation_mode_is_animated
+from .targets import Target, evaluate, obstacles
 from .timeline import tweak_shift
+from .turning import rotation_mode_is_animated
 from .writer import Books, write_edit
 
 FloatArray = NDArray[np.float64]

@@ -35,8 +35,7 @@ def play(shot: Shot, frames: Sequence[int], look: LOOK) -> None:
         look(depsgraph)
         return ()
 
-    objects = [shot.head] if shot.armature is None else [shot.head, shot.armature]
-    FrameSampler(shot.scene, objects, probe)(np.array(list(dict.fromkeys(frames)), np.float64))
+    FrameSampler(shot.scene, shot.objects, probe)(np.array(list(dict.fromkeys(frames)), np.float64))
 
 
 def weights(key: bpy.types.Key, names: Sequence[str], depsgraph: bpy.types.Depsgraph) -> list[float]:

@@ -75,9 +75,7 @@ class Turn:
 
     def is_constrained(self) -> bool:
         """Whether keys on its rotation would not be what turns it."""
-        curves = compat.fcurves_of(self.owner)
-        mode_path = self.thing.path_from_id("rotation_mode")
-        return bone_is_constrained(self.thing) or (curves is not None and curves.find(mode_path) is not None)
+        return bone_is_constrained(self.thing) or rotation_mode_is_animated(self.owner, self.thing)
 
     def rotations(self, components: FloatArray) -> FloatArray:
         """Components (F, 3 or 4) of its rotation mode -> axis-angle (F, 3) in model axes, relative to rest."""
@@ -115,6 +113,12 @@ class Turn:
             local = owner.matrix_local
         turned = local.to_3x3().normalized() @ self.base.inverted().to_matrix()
         return [float(value) for value in pose_to_model(turned, self.rest)]
+
+
+def rotation_mode_is_animated(owner: bpy.types.Object, thing: bpy.types.PoseBone | bpy.types.Object) -> bool:
+    """Whether a rotation mode itself has a curve: then no property of one mode tells the rotation."""
+    curves = compat.fcurves_of(owner)
+    return curves is not None and curves.find(thing.path_from_id("rotation_mode")) is not None
 
 
 def turn_of(record: bpy.types.PropertyGroup | None, armature: bpy.types.Object | None) -> Turn | None:
