@@ -9,8 +9,11 @@ from pathlib import Path
 import bpy
 
 from ...backend.errors import InputError
+from ..core.poses import label_of
 from ..scene import state
 from ..scene.character import armature_of, is_driven_too, leave_alone, other_meshes
+from ..scene.flame_controls import correct_control, corrected_names
+from ..scene.flame_head import is_flame_head
 from ..scene.rows import CHANNEL_ITEMS
 from ..scene.shot import find_head
 from ..scene.table import (
@@ -247,6 +250,37 @@ class RETAKE_OT_load_table(TableOperator, bpy.types.Operator):
         return reporting(self, work)
 
 
+_control_items: list[tuple[str, str, str]] = []
+
+
+def control_items(operator: object, context: Context | None) -> list[tuple[str, str, str]]:
+    """Controls of the FLAME head that is meant; Blender needs the strings kept alive."""
+    head = find_head(context) if context is not None else None
+    names = corrected_names(head) if head is not None and is_flame_head(head) else []
+    _control_items[:] = [(name, label_of(name), f"What {label_of(name)} is") for name in names]
+    return _control_items
+
+
+class RETAKE_OT_correct_control(bpy.types.Operator):
+    """Let a control be what it is with the Expression keys and the jaw's own turn beside it, which then rest again"""
+
+    bl_idname = "retake.correct_control"
+    bl_label = "Correct Control"
+    bl_options = {"REGISTER", "UNDO"}
+
+    control: bpy.props.EnumProperty(items=control_items, name="Control")
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        """A FLAME head."""
+        return refuse(cls, "" if is_flame_head(find_head(context)) else "Select a FLAME head")
+
+    def execute(self, context: Context) -> Outcome:
+        """Correct it."""
+        head = find_head(context)
+        return reporting(self, lambda: correct_control(head, armature_of(head), self.control))
+
+
 CLASSES = (
     RETAKE_OT_add_row,
     RETAKE_OT_remove_row,
@@ -254,4 +288,5 @@ CLASSES = (
     RETAKE_OT_toggle_mesh,
     RETAKE_OT_save_table,
     RETAKE_OT_load_table,
+    RETAKE_OT_correct_control,
 )

@@ -13,7 +13,7 @@ The evaluated mesh is the model's: linear blend skinning of the same sums.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import bpy
 import numpy as np
@@ -77,7 +77,7 @@ def add_flame_head(
     _add_keys(mesh_object, model, mapping, identity_count, expression_count)
     skin(mesh_object, armature, model.weights)
     _drive_pose_keys(mesh_object, armature)
-    _drive_jaw(mesh_object, armature, mapping)
+    _drive_jaw(mesh_object, armature, dict(zip(mapping.names, mapping.turns, strict=True)))
     _remember(mesh_object, model, mapping, identity_count)
     mesh_object.data[_MODEL] = name
     armature.location = scene.cursor.location
@@ -273,13 +273,38 @@ def _add_jaw_controls(armature: bpy.types.Object) -> None:
     constraint.mix_mode = "BEFORE"
 
 
-def _drive_jaw(mesh_object: bpy.types.Object, armature: bpy.types.Object, mapping: FlameMapping) -> None:
-    """Turn the hidden bone by the sum of what the controls turn the jaw."""
+def remember_control(head: bpy.types.Object, name: str, expression: FloatArray, turn: FloatArray) -> None:
+    """Store what a control is from now on; its shape key and the jaw's drivers are the caller's.
+
+    Args:
+        head: A FLAME head that tells what its controls are.
+        name: The control.
+        expression: (E,) its coefficients at weight 1.
+        turn: (3,) axis-angle by which it turns the jaw at weight 1, rad, model axes.
+    """
+    mesh, known, turns = head.data, control_expressions(head), jaw_turns(head)
+    known[name] = expression
+    mesh[_EXPRESSIONS] = np.stack(list(known.values())).ravel().tolist()
+    turns[name] = turn
+    mesh[_TURNS] = json.dumps({each: value.tolist() for each, value in turns.items() if np.any(value)})
+
+
+def drive_jaw_anew(head: bpy.types.Object, armature: bpy.types.Object) -> None:
+    """Turn the jaw by what the controls turn it now."""
+    bone = armature.pose.bones[JAW_CONTROLS]
+    for axis in range(3):
+        bone.driver_remove("rotation_euler", axis)
+    _drive_jaw(head, armature, jaw_turns(head))
+
+
+def _drive_jaw(mesh_object: bpy.types.Object, armature: bpy.types.Object, turns: Mapping[str, FloatArray]) -> None:
+    """Turn the hidden bone by the sum of what the controls (name -> (3,) axis-angle) turn the jaw."""
     bone = armature.pose.bones[JAW_CONTROLS]
     bone.rotation_mode = "XYZ"
-    own = mapping.turns @ bone_axes(armature, JAW_CONTROLS)  # (K, 3), in the bone's axes
+    axes = bone_axes(armature, JAW_CONTROLS)
+    own = {name: turn @ axes for name, turn in turns.items()}
     for axis in range(3):
-        turning = [(name, turn[axis]) for name, turn in zip(mapping.names, own, strict=True) if abs(turn[axis]) > 1e-9]
+        turning = [(name, turn[axis]) for name, turn in own.items() if abs(turn[axis]) > 1e-9]
         if not turning:
             continue
         driver = bone.driver_add("rotation_euler", axis).driver

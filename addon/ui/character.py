@@ -15,10 +15,14 @@ from ..core.rig_names import unmapped
 from ..operators.character import driven_targets, presets, why_not_changed
 from ..operators.common import record_in, why_no_head, why_no_shape_keys
 from ..scene.character import armature_of, is_driven_too, other_meshes
+from ..scene.flame_controls import control_on_flame, corrected_names
+from ..scene.flame_head import is_flame_head
 from ..scene.shot import find_head
 from ..scene.table import target_of
 from ..scene.targets import shape_groups
 from ..scene.turning import turn_of
+
+_LEAST_SHOWN, _FLAME_SHOWN = 0.1, 2  # weight from which a FLAME control is told, and how many are
 
 
 class RETAKE_UL_rows(bpy.types.UIList):
@@ -93,6 +97,8 @@ class RETAKE_PT_character(bpy.types.Panel):
         _draw_meshes(column, context, head)
         _draw_found(column, context, record, head)
         _draw_table(column, record)
+        if is_flame_head(head):
+            _draw_flame(layout, context, head)
 
 
 def _draw_turning(layout: bpy.types.UILayout, record: Any, head: bpy.types.Object) -> None:
@@ -176,6 +182,25 @@ def _draw_table(layout: bpy.types.UILayout, record: Any) -> None:
         target_of(row, 0)
     except InputError as error:
         column.label(text=str(error), icon="ERROR")
+
+
+def _draw_flame(layout: bpy.types.UILayout, context: bpy.types.Context, head: bpy.types.Object) -> None:
+    """What the controls that are set now are on a FLAME head, and how to correct one."""
+    column, key = layout.column(align=True), head.data.shape_keys
+    column.label(text="FLAME controls", icon="SHAPEKEY_DATA")
+    names = [name for name in corrected_names(head) if name in key.key_blocks]
+    standing = sorted(names, key=lambda name: -key.key_blocks[name].value)[:_FLAME_SHOWN]
+    standing = [name for name in standing if key.key_blocks[name].value >= _LEAST_SHOWN]
+    for name in standing:
+        found = control_on_flame(head, name)
+        for sentence in found.sentences() if found is not None else ():
+            _sentence(column, context, f"{label_of(name)}: {sentence}.", "NONE")
+    if not standing:
+        _sentence(column, context, "Set a control under Pose to 1 to see what it is made of.", "INFO")
+    _sentence(
+        column, context, "To correct one: set it to 1, set Expression keys and the jaw bone beside it, then:", "NONE"
+    )
+    column.operator_menu_enum("retake.correct_control", "control")
 
 
 def _sentence(layout: bpy.types.UILayout, context: bpy.types.Context, sentence: str, icon: str) -> None:

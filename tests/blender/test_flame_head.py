@@ -14,13 +14,14 @@ from mathutils import Matrix
 from retake.addon.core.flame_file import flame_of
 from retake.addon.operators.joints import due_heads, settle
 from retake.addon.scene.axes import components_to_matrix, model_to_pose, rotation_path, to_blender
+from retake.addon.scene.flame_controls import control_on_flame
 from retake.addon.scene.flame_head import JAW_CONTROLS, joints_are_due, key_name
 from retake.addon.scene.rig import lip_model
 from retake.addon.scene.shot import find_head, open_shot
 from retake.backend.protocol import CONTROL_NAMES, JOINT_NAMES
 from retake.tests.flame_files import needs_template, standin
 
-from .helpers import Stage, evaluated_points
+from .helpers import Stage, error_of, evaluated_points
 
 pytestmark = needs_template
 IDENTITIES, EXPRESSIONS = 12, 20
@@ -162,3 +163,26 @@ def test_takes_are_made_and_move_its_lips(head: Stage, speech: Path) -> None:
         points = evaluated_points(head)
         gaps.append(float((points[pairs[:, 0], 2] - points[pairs[:, 1], 2]).mean()) * 1000.0)
     assert np.ptp(gaps) > 3.0
+
+
+def test_a_control_is_corrected_by_what_stands_beside_it(head: Stage) -> None:
+    blocks = head.key.key_blocks
+    blocks["jawOpen"].value = 0.5
+    blocks[key_name("Expression", 2)].value = 1.2
+    blocks[key_name("Expression", 7)].value = -0.4
+    turn(head, "jaw", "QUATERNION", np.array([0.06, 0.0, 0.0]))
+    before, was = evaluated_points(head), control_on_flame(head.head, "jawOpen")
+    bpy.ops.retake.correct_control(control="jawOpen")
+    assert blocks[key_name("Expression", 2)].value == blocks[key_name("Expression", 7)].value == 0.0
+    assert np.abs(evaluated_points(head) - before).max() < 2e-4, "the face stays as it stood"
+    now = control_on_flame(head.head, "jawOpen")
+    assert was is not None
+    assert now is not None
+    assert now.expression[2] - was.expression[2] == pytest.approx(2.4, abs=1e-5)
+    assert now.turn[0] - was.turn[0] == pytest.approx(0.12, abs=1e-5)
+    blocks["jawOpen"].value = 1.0
+    assert np.abs(evaluated_points(head) - before).max() > 1e-3
+    blocks["jawOpen"].value = 0.0
+    assert "stands at 0.00" in error_of(bpy.ops.retake.correct_control, control="jawOpen")
+    blocks["jawOpen"].value = 1.0
+    assert "stands beside it" in error_of(bpy.ops.retake.correct_control, control="jawOpen")
