@@ -17,7 +17,7 @@ _LEFT = "retake_left_alone"  # on an object: the animator does not want it drive
 def other_meshes(scene: bpy.types.Scene, head: bpy.types.Object) -> list[bpy.types.Object]:
     """Meshes with shape keys of ours that hang on the same armature or parent as a head, or on it, in order of name.
 
-    Not those that are heads themselves, and not those that cannot be keyed.
+    Not those that are heads themselves, or copies of it that may become such, and not those that cannot be keyed.
     """
     armature, parent = armature_of(head), head.parent
     heads = {record.head for record in scene.retake.heads}
@@ -25,6 +25,8 @@ def other_meshes(scene: bpy.types.Scene, head: bpy.types.Object) -> list[bpy.typ
     for thing in scene.objects:
         key = thing.data.shape_keys if thing.type == "MESH" and thing != head else None
         if key is None or key in keys or thing in heads or not compat.is_editable(key):
+            continue
+        if len(thing.data.vertices) == len(head.data.vertices):
             continue
         same = (armature is not None and armature_of(thing) == armature) or (
             thing.parent is not None and thing.parent in (parent, head)

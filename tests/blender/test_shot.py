@@ -65,7 +65,7 @@ def test_a_mesh_without_controls_says_so(empty_scene: bpy.types.Scene) -> None:
     with pytest.raises(RigError, match="has no shape keys"):
         open_shot(empty_scene, mesh)
     mesh.data.from_pydata([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [], [(0, 1, 2)])
-    for name in ("Basis", "Blink"):
+    for name in ("Basis", "Surprise"):
         mesh.shape_key_add(name=name)
     with pytest.raises(RigError, match="has the name of a control"):
         open_shot(empty_scene, mesh)
