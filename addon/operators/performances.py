@@ -16,11 +16,10 @@ from ..core.live_link import read_live_link, write_live_link
 from ..core.vertex_file import writing_vertices
 from ..scene import flame_performance, live_link
 from ..scene.flame_head import is_flame_head, joints_are_due, update_joints
-from ..scene.performance import Track, Written, write_tracks
+from ..scene.performance import Track, Written, beyond_limits, write_tracks
 from ..scene.played import play, vertices
 from ..scene.shot import Shot, find_head, metres_a_unit
 from .common import Context, Outcome, current_shot, refuse, reporting, why_no_head, why_no_shape_keys
-from .notices import reached_limits
 
 _NAMED = 6  # names in a sentence
 
@@ -89,7 +88,7 @@ class RETAKE_OT_import_live_link(BringIn, bpy.types.Operator):
             raise InputError(f"'{shot.head.name}' has no key for anything in the recording.", "Choose another head.")
         first = self.first_frame(context)
         written = write_tracks(shot, tracks, first)
-        return told(context.scene, first, tracks, written, left) + reached_limits(shot)
+        return told(context.scene, first, tracks, written, left)
 
 
 class RETAKE_OT_import_flame_parameters(BringIn, bpy.types.Operator):
@@ -130,12 +129,15 @@ class RETAKE_OT_import_flame_parameters(BringIn, bpy.types.Operator):
         first = self.first_frame(context)
         written = write_tracks(shot, tracks, first)
         sentences = told(context.scene, first, tracks, written, left)
-        sentences.append(f"Recognised as {layout}'s, {len(sequence.expression)} frames at {own_fps:g} a second.")
+        count = len(sequence.expression)
+        sentences.append(f"Recognised as {layout}, {count} frame{'s' if count != 1 else ''} at {own_fps:g} a second.")
+        if count == 1:
+            sentences.append("For a performance of one file a frame, choose its folder.")
         if self.identity and len(sequence.identity):
             sentences += self._set_identity(context, shot, sequence.identity)
         if flame_performance.controls_on_top(shot, range(first, first + len(tracks[0].values))):
             sentences.append("The named controls play on top of it; show the original to see it alone.")
-        return sentences + reached_limits(shot)
+        return sentences
 
     def _set_identity(self, context: Context, shot: Shot, identity: np.ndarray) -> list[str]:
         """Set the identity keys, and move the joints where they can be moved."""
@@ -170,6 +172,8 @@ def told(
     if left:
         sentences.append(f"Left out, as the head has no place for them: {listed(left)}.")
     sentences += [f"Left as they are, as they are {reason}: {listed(names)}." for reason, names in written.left.items()]
+    if passed := beyond_limits(written.tracks):
+        sentences.append(f"These shape keys reach their slider limits: {listed(passed)}.")
     if last > scene.frame_end:
         sentences.append(f"The scene ends at frame {scene.frame_end}, before the performance does.")
     return sentences

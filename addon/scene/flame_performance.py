@@ -18,7 +18,7 @@ from ...backend.protocol import JOINT_NAMES
 from ..core.flame_sequence import FlameSequence
 from .axes import to_blender
 from .flame_head import EXPRESSION, IDENTITY, control_expressions, key_name, model_name
-from .performance import Track, key_target, location_track, rotation_track, why_left
+from .performance import Track, beyond_limits, key_target, location_track, rotation_track, why_left
 from .played import play, turn_and_place, weights
 from .shot import Shot
 from .targets import control_keys
@@ -73,13 +73,15 @@ def set_identity(shot: Shot, identity: FloatArray) -> tuple[int, list[str]]:
         for name, target in targets.items()
         if target.fcurve is not None or why_left(Track(name, (target,), np.zeros((0, 1))))
     ]
-    for name, target in targets.items():
-        if name not in held:
-            target.set_static(float(present[name][0]))
+    free = [Track(name, (targets[name],), present[name][:, None]) for name in targets if name not in held]
+    for track in free:
+        track.targets[0].set_static(float(track.values[0, 0]))
     sentences = [f"Of identity, the head has no keys for {', '.join(missing)}."] * bool(missing)
     if held:
         sentences.append(f"Left as they are, as they are animated: {', '.join(held[:_NAMED])}.")
-    return len(targets) - len(held), sentences
+    if passed := beyond_limits(free):
+        sentences.append(f"These shape keys reach their slider limits: {', '.join(passed[:_NAMED])}.")
+    return len(free), sentences
 
 
 def _split(key: bpy.types.Key, kind: str, table: FloatArray) -> tuple[dict[str, FloatArray], list[str]]:

@@ -115,7 +115,7 @@ def test_keys_are_a_bake_and_identity_is_none(head: Stage, tmp_path: Path, capfd
     said = capfd.readouterr().out
     assert "Keyed 20 shape keys, turn of root, turn of neck, turn of jaw, turn of left eye, turn of right eye, " in said
     assert "place of root on frames 5 to 16." in said
-    assert "Recognised as Retake's, 12 frames at 24 a second." in said
+    assert "Recognised as Retake, 12 frames at 24 a second." in said
     assert "Identity: 12 keys set." in said
     curves = Stage.all_keys_of(head.key)
     assert set(curves) == {(f'key_blocks["{key_name("Expression", n)}"].value', 0) for n in range(EXPRESSIONS)}
