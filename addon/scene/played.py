@@ -6,6 +6,7 @@ The scene's current frame stays where it is; see `driven`.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import bpy
@@ -23,20 +24,26 @@ LOOK = Callable[[bpy.types.Depsgraph], None]
 
 
 def play(shot: Shot, frames: Sequence[int], look: LOOK) -> None:
-    """Evaluate a head at scene frames, in order, and let something look at each.
+    """Evaluate a head at scene frames, in order, and let something look at each; the pointer shows how far it is.
 
     Args:
         shot: The head and its armature.
         frames: Scene frames.
         look: Called once a frame.
     """
+    pointer, seen = bpy.context.window_manager, itertools.count(1)
 
     def probe(depsgraph: bpy.types.Depsgraph) -> Sequence[float]:
         look(depsgraph)
+        pointer.progress_update(next(seen))
         return ()
 
     objects = [shot.head] if shot.armature is None else [shot.head, shot.armature]
-    FrameSampler(shot.scene, objects, probe)(np.array(list(dict.fromkeys(frames)), np.float64))
+    pointer.progress_begin(0, len(frames))
+    try:
+        FrameSampler(shot.scene, objects, probe)(np.array(list(dict.fromkeys(frames)), np.float64))
+    finally:
+        pointer.progress_end()
 
 
 def weights(key: bpy.types.Key, names: Sequence[str], depsgraph: bpy.types.Depsgraph) -> list[float]:
