@@ -29,9 +29,14 @@ class BringIn:
 
     bl_options = {"REGISTER", "UNDO"}
 
+    entry = ""
+    """In the menus and the panel."""
+
     filepath: bpy.props.StringProperty(name="File", subtype="FILE_PATH")
     frame_start: bpy.props.IntProperty(
-        name="Start Frame", description="Where the performance starts; the scene's first frame unless set"
+        name="Start Frame",
+        options={"SKIP_SAVE"},
+        description="Where the performance starts; the scene's first frame unless set",
     )
 
     @classmethod
@@ -76,7 +81,8 @@ class RETAKE_OT_import_live_link(BringIn, bpy.types.Operator):
     """Bring a recording of Live Link Face onto the head, as a key on every frame"""
 
     bl_idname = "retake.import_live_link"
-    bl_label = "Live Link Face (.csv)"
+    bl_label = "Import Live Link Face"
+    entry = "Live Link Face (.csv)"
 
     filter_glob: bpy.props.StringProperty(default="*.csv", options={"HIDDEN"})
 
@@ -95,7 +101,8 @@ class RETAKE_OT_import_flame_parameters(BringIn, bpy.types.Operator):
     """Bring a performance that was tracked as FLAME parameters onto a FLAME head, as a key on every frame"""
 
     bl_idname = "retake.import_flame_parameters"
-    bl_label = "FLAME Parameters (.npz, .npy, .pkl, .frame)"
+    bl_label = "Import FLAME Parameters"
+    entry = "FLAME Parameters (.npz, .pkl, ...)"
 
     filter_glob: bpy.props.StringProperty(default="*.npz;*.npy;*.pkl;*.frame", options={"HIDDEN"})
     fps: bpy.props.FloatProperty(
@@ -190,16 +197,20 @@ class TakeOut:
 
     bl_options = {"REGISTER"}
 
-    extension = ""
-    """Of the file."""
+    entry, extension = "", ""
+    """In the menus and the panel; of the file."""
 
     filepath: bpy.props.StringProperty(name="File", subtype="FILE_PATH")
     check_existing: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
     frame_start: bpy.props.IntProperty(
-        name="Start Frame", description="First frame; that of the preview range or the scene unless set"
+        name="Start Frame",
+        options={"SKIP_SAVE"},
+        description="First frame; that of the preview range or the scene unless set",
     )
     frame_end: bpy.props.IntProperty(
-        name="End Frame", description="Last frame; that of the preview range or the scene unless set"
+        name="End Frame",
+        options={"SKIP_SAVE"},
+        description="Last frame; that of the preview range or the scene unless set",
     )
 
     @classmethod
@@ -268,7 +279,8 @@ class RETAKE_OT_export_live_link(TakeOut, bpy.types.Operator):
     """Take what plays out as a recording of Live Link Face: 52 blend shapes, the turns of neck and eye bones"""
 
     bl_idname = "retake.export_live_link"
-    bl_label = "Live Link Face (.csv)"
+    bl_label = "Export Live Link Face"
+    entry = "Live Link Face (.csv)"
 
     extension = ".csv"
     filter_glob: bpy.props.StringProperty(default="*.csv", options={"HIDDEN"})
@@ -285,7 +297,8 @@ class RETAKE_OT_export_flame_parameters(TakeOut, bpy.types.Operator):
     """Take what plays out as FLAME parameters: expression, identity, the turns of the joints, the head's place"""
 
     bl_idname = "retake.export_flame_parameters"
-    bl_label = "FLAME Parameters (.npz)"
+    bl_label = "Export FLAME Parameters"
+    entry = "FLAME Parameters (.npz)"
 
     extension = ".npz"
     filter_glob: bpy.props.StringProperty(default="*.npz", options={"HIDDEN"})
@@ -306,7 +319,8 @@ class RETAKE_OT_export_vertices(TakeOut, bpy.types.Operator):
     """Take the vertices that are drawn out, m, Y up, a row a frame as in VOCASET"""
 
     bl_idname = "retake.export_vertices"
-    bl_label = "Vertices (.npy)"
+    bl_label = "Export Vertices"
+    entry = "Vertices (.npy)"
 
     extension = ".npy"
     filter_glob: bpy.props.StringProperty(default="*.npy", options={"HIDDEN"})
@@ -322,13 +336,13 @@ class RETAKE_OT_export_vertices(TakeOut, bpy.types.Operator):
 def draw_import(menu: bpy.types.Menu, context: Context) -> None:
     """Entries of File > Import."""
     for operator in IMPORTS:
-        menu.layout.operator(operator.bl_idname, text=f"Retake: {operator.bl_label}")
+        menu.layout.operator(operator.bl_idname, text=f"Retake: {operator.entry}")
 
 
 def draw_export(menu: bpy.types.Menu, context: Context) -> None:
     """Entries of File > Export."""
     for operator in EXPORTS:
-        menu.layout.operator(operator.bl_idname, text=f"Retake: {operator.bl_label}")
+        menu.layout.operator(operator.bl_idname, text=f"Retake: {operator.entry}")
 
 
 def add_to_menus() -> None:

@@ -13,6 +13,7 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from ...backend.errors import RigError
 from .axes import MODEL_TO_BLENDER, pose_to_model
 from .driven import FrameSampler
 from .shot import Shot
@@ -30,7 +31,12 @@ def play(shot: Shot, frames: Sequence[int], look: LOOK) -> None:
         shot: The head and its armature.
         frames: Scene frames.
         look: Called once a frame.
+
+    Raises:
+        RigError: The head is not evaluated, as it is hidden from all viewports.
     """
+    if shot.head.hide_viewport:
+        raise RigError(f"'{shot.head.name}' is hidden from all viewports, so nothing plays.", "Show it.")
     pointer, seen = bpy.context.window_manager, itertools.count(1)
 
     def probe(depsgraph: bpy.types.Depsgraph) -> Sequence[float]:

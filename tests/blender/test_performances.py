@@ -248,6 +248,17 @@ def test_the_shown_take_goes_out_in_the_preview_range(stage: Stage, tmp_path: Pa
     assert [target.channels for target in stage.shot.targets].count(HEAD_ROTATION) == len(stage.neck_ids())
 
 
+def test_a_hidden_rig_plays_and_a_hidden_head_is_said(bare: Stage, recording: Path, tmp_path: Path) -> None:
+    bpy.ops.retake.import_live_link(filepath=str(recording), frame_start=FIRST)
+    bare.rig.hide_viewport = True
+    out, frames = tmp_path / "out.csv", {"frame_start": FIRST, "frame_end": FIRST + COUNT - 1}
+    bpy.ops.retake.export_live_link(filepath=str(out), **frames)
+    assert angles_between(read_live_link(out).head, performance()[1]).max() < 1e-5
+    bare.head.hide_viewport = True
+    assert "is hidden from all viewports" in error_of(bpy.ops.retake.export_live_link, filepath=str(out), **frames)
+    assert read_live_link(out).head is not None
+
+
 def test_menus_offer_them(bare: Stage) -> None:
     for menu in (bpy.types.TOPBAR_MT_file_import, bpy.types.TOPBAR_MT_file_export):
         functions = menu.draw._draw_funcs
