@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from ...backend.errors import ShapeError
 from ...backend.protocol import JOINT_NAMES
-from .resample import interpolate
+from .resample import interpolate, interpolating
 from .rotations import resampled
+from .steps import finish
 from .whole_file import writing
 
 FloatArray = NDArray[np.float64]
@@ -76,7 +77,7 @@ class FlameSequence:
         whole = np.round(places)
         places = np.where(np.abs(places - whole) < _ON_A_FRAME, whole, places)
         return FlameSequence(
-            interpolate(self.expression, places),
+            finish(interpolating(self.expression, places)),
             {joint: resampled(turns, places) for joint, turns in self.poses.items()},
             self.identity,
             None if self.translation is None else interpolate(self.translation, places),

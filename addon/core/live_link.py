@@ -29,9 +29,10 @@ from numpy.typing import NDArray
 
 from ...backend.errors import InputError
 from ...backend.protocol import CONTROL_NAMES
-from .resample import interpolate
+from .resample import interpolating
 from .rotations import of_angles, resampled, to_angles
 from .spelling import plain
+from .steps import finish
 from .whole_file import writing
 
 FloatArray = NDArray[np.float64]
@@ -94,7 +95,7 @@ class LiveLinkTake:
         whole = np.round(places)
         places = np.where(np.abs(places - whole) < _SNAP, whole, places)
         names = list(self.controls)
-        weights = interpolate(np.stack([self.controls[name] for name in names], axis=-1), places)
+        weights = finish(interpolating(np.stack([self.controls[name] for name in names], axis=-1), places))
         head = None if self.head is None else resampled(self.head, places)
         return {name: weights[:, column] for column, name in enumerate(names)}, head
 

@@ -16,11 +16,10 @@ from ..core.live_link import read_live_link, write_live_link
 from ..core.vertex_file import writing_vertices
 from ..scene import flame_performance, live_link
 from ..scene.flame_head import is_flame_head, joints_are_due, update_joints
-from ..scene.performance import Track, Written, write_tracks
+from ..scene.performance import Track, Written, beyond_limits, write_tracks
 from ..scene.played import play, vertices
 from ..scene.shot import Shot, find_head, metres_a_unit
 from .common import Context, Outcome, current_shot, refuse, reporting, why_no_head, why_no_shape_keys
-from .notices import reached_limits
 
 _NAMED = 6  # names in a sentence
 
@@ -30,9 +29,14 @@ class BringIn:
 
     bl_options = {"REGISTER", "UNDO"}
 
+    entry = ""
+    """In the menus and the panel."""
+
     filepath: bpy.props.StringProperty(name="File", subtype="FILE_PATH")
     frame_start: bpy.props.IntProperty(
-        name="Start Frame", description="Where the performance starts; the scene's first frame unless set"
+        name="Start Frame",
+        options={"SKIP_SAVE"},
+        description="Where the performance starts; the scene's first frame unless set",
     )
 
     @classmethod
@@ -77,7 +81,8 @@ class RETAKE_OT_import_live_link(BringIn, bpy.types.Operator):
     """Bring a recording of Live Link Face onto the head, as a key on every frame"""
 
     bl_idname = "retake.import_live_link"
-    bl_label = "Live Link Face (.csv)"
+    bl_label = "Import Live Link Face"
+    entry = "Live Link Face (.csv)"
 
     filter_glob: bpy.props.StringProperty(default="*.csv", options={"HIDDEN"})
 
@@ -89,14 +94,15 @@ class RETAKE_OT_import_live_link(BringIn, bpy.types.Operator):
             raise InputError(f"'{shot.head.name}' has no key for anything in the recording.", "Choose another head.")
         first = self.first_frame(context)
         written = write_tracks(shot, tracks, first)
-        return told(context.scene, first, tracks, written, left) + reached_limits(shot)
+        return told(context.scene, first, tracks, written, left)
 
 
 class RETAKE_OT_import_flame_parameters(BringIn, bpy.types.Operator):
     """Bring a performance that was tracked as FLAME parameters onto a FLAME head, as a key on every frame"""
 
     bl_idname = "retake.import_flame_parameters"
-    bl_label = "FLAME Parameters (.npz, .npy, .pkl, .frame)"
+    bl_label = "Import FLAME Parameters"
+    entry = "FLAME Parameters (.npz, .pkl, ...)"
 
     filter_glob: bpy.props.StringProperty(default="*.npz;*.npy;*.pkl;*.frame", options={"HIDDEN"})
     fps: bpy.props.FloatProperty(
@@ -130,12 +136,15 @@ class RETAKE_OT_import_flame_parameters(BringIn, bpy.types.Operator):
         first = self.first_frame(context)
         written = write_tracks(shot, tracks, first)
         sentences = told(context.scene, first, tracks, written, left)
-        sentences.append(f"Recognised as {layout}'s, {len(sequence.expression)} frames at {own_fps:g} a second.")
+        count = len(sequence.expression)
+        sentences.append(f"Recognised as {layout}, {count} frame{'s' if count != 1 else ''} at {own_fps:g} a second.")
+        if count == 1:
+            sentences.append("For a performance of one file a frame, choose its folder.")
         if self.identity and len(sequence.identity):
             sentences += self._set_identity(context, shot, sequence.identity)
         if flame_performance.controls_on_top(shot, range(first, first + len(tracks[0].values))):
             sentences.append("The named controls play on top of it; show the original to see it alone.")
-        return sentences + reached_limits(shot)
+        return sentences
 
     def _set_identity(self, context: Context, shot: Shot, identity: np.ndarray) -> list[str]:
         """Set the identity keys, and move the joints where they can be moved."""
@@ -170,6 +179,8 @@ def told(
     if left:
         sentences.append(f"Left out, as the head has no place for them: {listed(left)}.")
     sentences += [f"Left as they are, as they are {reason}: {listed(names)}." for reason, names in written.left.items()]
+    if passed := beyond_limits(written.tracks):
+        sentences.append(f"These shape keys reach their slider limits: {listed(passed)}.")
     if last > scene.frame_end:
         sentences.append(f"The scene ends at frame {scene.frame_end}, before the performance does.")
     return sentences
@@ -186,16 +197,20 @@ class TakeOut:
 
     bl_options = {"REGISTER"}
 
-    extension = ""
-    """Of the file."""
+    entry, extension = "", ""
+    """In the menus and the panel; of the file."""
 
     filepath: bpy.props.StringProperty(name="File", subtype="FILE_PATH")
     check_existing: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
     frame_start: bpy.props.IntProperty(
-        name="Start Frame", description="First frame; that of the preview range or the scene unless set"
+        name="Start Frame",
+        options={"SKIP_SAVE"},
+        description="First frame; that of the preview range or the scene unless set",
     )
     frame_end: bpy.props.IntProperty(
-        name="End Frame", description="Last frame; that of the preview range or the scene unless set"
+        name="End Frame",
+        options={"SKIP_SAVE"},
+        description="Last frame; that of the preview range or the scene unless set",
     )
 
     @classmethod
@@ -264,7 +279,8 @@ class RETAKE_OT_export_live_link(TakeOut, bpy.types.Operator):
     """Take what plays out as a recording of Live Link Face: 52 blend shapes, the turns of neck and eye bones"""
 
     bl_idname = "retake.export_live_link"
-    bl_label = "Live Link Face (.csv)"
+    bl_label = "Export Live Link Face"
+    entry = "Live Link Face (.csv)"
 
     extension = ".csv"
     filter_glob: bpy.props.StringProperty(default="*.csv", options={"HIDDEN"})
@@ -281,7 +297,8 @@ class RETAKE_OT_export_flame_parameters(TakeOut, bpy.types.Operator):
     """Take what plays out as FLAME parameters: expression, identity, the turns of the joints, the head's place"""
 
     bl_idname = "retake.export_flame_parameters"
-    bl_label = "FLAME Parameters (.npz)"
+    bl_label = "Export FLAME Parameters"
+    entry = "FLAME Parameters (.npz)"
 
     extension = ".npz"
     filter_glob: bpy.props.StringProperty(default="*.npz", options={"HIDDEN"})
@@ -302,7 +319,8 @@ class RETAKE_OT_export_vertices(TakeOut, bpy.types.Operator):
     """Take the vertices that are drawn out, m, Y up, a row a frame as in VOCASET"""
 
     bl_idname = "retake.export_vertices"
-    bl_label = "Vertices (.npy)"
+    bl_label = "Export Vertices"
+    entry = "Vertices (.npy)"
 
     extension = ".npy"
     filter_glob: bpy.props.StringProperty(default="*.npy", options={"HIDDEN"})
@@ -318,13 +336,13 @@ class RETAKE_OT_export_vertices(TakeOut, bpy.types.Operator):
 def draw_import(menu: bpy.types.Menu, context: Context) -> None:
     """Entries of File > Import."""
     for operator in IMPORTS:
-        menu.layout.operator(operator.bl_idname, text=f"Retake: {operator.bl_label}")
+        menu.layout.operator(operator.bl_idname, text=f"Retake: {operator.entry}")
 
 
 def draw_export(menu: bpy.types.Menu, context: Context) -> None:
     """Entries of File > Export."""
     for operator in EXPORTS:
-        menu.layout.operator(operator.bl_idname, text=f"Retake: {operator.bl_label}")
+        menu.layout.operator(operator.bl_idname, text=f"Retake: {operator.entry}")
 
 
 def add_to_menus() -> None:

@@ -14,14 +14,14 @@ import bpy
 import numpy as np
 from numpy.typing import NDArray
 
-from ...backend.protocol import JOINT_NAMES
+from ...backend.protocol import CONTROL_NAMES, JOINT_NAMES
 from ..core.flame_sequence import FlameSequence
 from .axes import to_blender
 from .flame_head import EXPRESSION, IDENTITY, control_expressions, key_name, model_name
-from .performance import Track, key_target, location_track, rotation_track, why_left
+from .performance import Track, beyond_limits, key_target, location_track, rotation_track, why_left
 from .played import play, turn_and_place, weights
 from .shot import Shot
-from .targets import control_keys
+from .targets import control_keys, evaluate
 
 FloatArray = NDArray[np.float64]
 
@@ -73,13 +73,15 @@ def set_identity(shot: Shot, identity: FloatArray) -> tuple[int, list[str]]:
         for name, target in targets.items()
         if target.fcurve is not None or why_left(Track(name, (target,), np.zeros((0, 1))))
     ]
-    for name, target in targets.items():
-        if name not in held:
-            target.set_static(float(present[name][0]))
+    free = [Track(name, (targets[name],), present[name][:, None]) for name in targets if name not in held]
+    for track in free:
+        track.targets[0].set_static(float(track.values[0, 0]))
     sentences = [f"Of identity, the head has no keys for {', '.join(missing)}."] * bool(missing)
     if held:
         sentences.append(f"Left as they are, as they are animated: {', '.join(held[:_NAMED])}.")
-    return len(targets) - len(held), sentences
+    if passed := beyond_limits(free):
+        sentences.append(f"These shape keys reach their slider limits: {', '.join(passed[:_NAMED])}.")
+    return len(free), sentences
 
 
 def _split(key: bpy.types.Key, kind: str, table: FloatArray) -> tuple[dict[str, FloatArray], list[str]]:
@@ -91,17 +93,11 @@ def _split(key: bpy.types.Key, kind: str, table: FloatArray) -> tuple[dict[str, 
 
 
 def controls_on_top(shot: Shot, frames: Sequence[int]) -> bool:
-    """Whether a named control moves the head in some frames."""
-    key = shot.head.data.shape_keys
-    names = [block.name for block in control_keys(key).values()]
-    found = False
-
-    def look(depsgraph: bpy.types.Depsgraph) -> None:
-        nonlocal found
-        found = found or bool(np.abs(weights(key, names, depsgraph)).max(initial=0.0) > _SEEN)
-
-    play(shot, frames, look)
-    return found
+    """Whether a named control moves the head in some scene frames."""
+    times = np.array(frames, np.float64)
+    controls = [target for target in shot.targets if target.channels[0] in CONTROL_NAMES]
+    played = (evaluate(target, times - shot.shifts[target.curve_id], with_modifiers=True) for target in controls)
+    return any(np.abs(values).max() > _SEEN for values in played)
 
 
 def record(shot: Shot, frames: Sequence[int], fps: float) -> tuple[FlameSequence, list[str]]:

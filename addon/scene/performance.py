@@ -2,8 +2,8 @@
 """A tracked performance as keys: one key a frame, of type JITTER, on the curves that are there.
 
 Such keys are a bake to Retake: New Takes and Update Take report them and keep or replace them, part by part. Keys of
-the performance's frames are replaced; what plays a frame before and after them, and further out, stays as it is.
-Curves that may not be written are left, with the reason.
+the performance's frames are replaced; what plays a frame before and after them, and further out, stays as it is
+(unless it is only the held end of another performance). Curves that may not be written are left, with the reason.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from numpy.typing import NDArray
 
 from ...backend.errors import RigError
 from .. import compat
+from ..core.matching import nearest_frames
 from . import state
 from .axes import model_to_quaternions, quaternion_to_components, rotation_path
 from .edit import Edit, Window, edit_curve
 from .flame_head import JAW_CONTROLS
 from .key_table import SAME_FRAME, Table, empty, generated_keys, read_table
+from .layers import let_the_nla_play_beside
 from .original import after_write
 from .shot import Shot
 from .targets import Target, evaluate, obstacles
@@ -33,7 +35,8 @@ from .writer import Books, write_edit
 FloatArray = NDArray[np.float64]
 
 JITTER = 3
-_REASONS = ("driven", "constrained", "muted", "locked")
+_REASONS, _BY_THE_NLA = ("driven", "constrained", "muted", "locked"), "played by the NLA"
+_VISIBLE = 0.02  # what is cut off of a shape key's value before it is told
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,28 @@ def why_left(track: Track) -> str:
     if track.obstacle:
         return track.obstacle
     found = [obstacles(target, target.fcurve) for target in track.targets]
-    return next((reason for reason in _REASONS if any(getattr(each, reason) for each in found)), "")
+    reasons = (reason for reason in _REASONS if any(getattr(each, reason) for each in found))
+    return next(reasons, _BY_THE_NLA if any(_is_the_nlas(target) for target in track.targets) else "")
+
+
+def _is_the_nlas(target: Target) -> bool:
+    """Whether only the NLA plays a number, and a curve of the animator's action would silence it at all times."""
+    data, fcurve = target.owner.animation_data, target.fcurve
+    if data is None or data.action is None or (fcurve is not None and len(fcurve.keyframe_points)):
+        return False
+    return (target.data_path, target.index) in compat.nla_properties(target.owner)
+
+
+def beyond_limits(tracks: Sequence[Track]) -> list[str]:
+    """Names of the shape keys that cannot show all of their values, as their sliders end before."""
+    passed = []
+    for track in tracks:
+        block = track.targets[0].owner.path_resolve(track.targets[0].data_path.rpartition(".")[0])
+        if isinstance(block, bpy.types.ShapeKey) and len(track.values):
+            low, high = float(track.values.min()), float(track.values.max())
+            if low < block.slider_min - _VISIBLE or high > block.slider_max + _VISIBLE:
+                passed.append(block.name)
+    return passed
 
 
 def _write(shot: Shot, target: Target, first: float, values: FloatArray, books: Books) -> None:
@@ -159,7 +183,7 @@ def _write(shot: Shot, target: Target, first: float, values: FloatArray, books: 
     name, old = target.curve_id, empty() if fcurve is None else read_table(fcurve)
     frames = first + np.arange(len(values), dtype=np.float64)
     edit = _edit(target, old, frames, values, books.notes.frozen.get(name, ()))
-    write_edit(fcurve if fcurve is not None else _new_curve(shot, target), edit, old)
+    write_edit(fcurve if fcurve is not None else _new_curve(shot, target, books), edit, old)
     if name in books.ledger.curves:
         books.ledger.record(name, edit.table["co"][:, 0], edit.table["co"][:, 1], edit.table["type"])
     if name in books.library.original:
@@ -191,25 +215,30 @@ def _edit(target: Target, old: Table, frames: FloatArray, values: FloatArray, fr
         fcurve.extrapolation == "LINEAR",
         frozen,
     )
-    edit.table["type"][_is_new(edit.table, times[~inside])] = JITTER
-    return edit
+    kept = nearest_frames(edit.table["co"][:, 0], old["co"][~inside, 0]) >= 0
+    edit.table["type"][~kept] = JITTER
+    own_ends = old["type"][[0, -1]] == JITTER
+    return _open_ended(edit, first, last, own_ends[0] and times[0] > first, own_ends[1] and times[-1] < last)
 
 
-def _is_new(table: Table, kept: FloatArray) -> NDArray[np.bool_]:
-    """(K,) which keys of a table stand where none of those that were kept does."""
-    if not len(kept):
-        return np.ones(len(table), bool)
-    return np.abs(table["co"][:, 0].astype(np.float64)[:, None] - kept[None]).min(axis=1) > SAME_FRAME
+def _open_ended(edit: Edit, first: float, last: float, at_start: bool, at_end: bool) -> Edit:
+    """The edit without what joins it, at its start or end, to an end of another performance that was held there."""
+    times = edit.table["co"][:, 0].astype(np.float64)
+    stay = (times > first - SAME_FRAME) | (not at_start)
+    stay &= (times < last + SAME_FRAME) | (not at_end)
+    return Edit(edit.table[stay], edit.hold_left[stay], edit.hold_right[stay], edit.edges, edit.frozen)
 
 
-def _new_curve(shot: Shot, target: Target) -> Any:
+def _new_curve(shot: Shot, target: Target, books: Books) -> Any:
     """Make the curve of a target; an action that has to be made is shared by the head's datablocks where it can be."""
-    owner = target.owner
-    other = shot.armature if owner == shot.head.data.shape_keys else shot.head.data.shape_keys
+    owner, key = target.owner, shot.head.data.shape_keys
+    other, role = (shot.armature, "key") if owner == key else (key, "rig")
     data, others = owner.animation_data, other.animation_data if other is not None else None
     own_name = f"{shot.head.name} performance"
-    is_ours = others is not None and others.action is not None and others.action.name.startswith(own_name)
-    if is_ours and (data is None or data.action is None):
+    needed = data is None or data.action is None
+    if needed and others is not None and others.action is not None and others.action.name.startswith(own_name):
         compat.share_action(owner, others.action)
     curves, _ = compat.ensure_fcurves(owner, own_name)
+    if needed:
+        let_the_nla_play_beside(owner, role, books.notes)
     return compat.new_fcurve(owner, curves, target.data_path, target.index, target.group)

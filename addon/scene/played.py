@@ -6,12 +6,14 @@ The scene's current frame stays where it is; see `driven`.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import bpy
 import numpy as np
 from numpy.typing import NDArray
 
+from ...backend.errors import RigError
 from .axes import MODEL_TO_BLENDER, pose_to_model
 from .driven import FrameSampler
 from .shot import Shot
@@ -23,19 +25,30 @@ LOOK = Callable[[bpy.types.Depsgraph], None]
 
 
 def play(shot: Shot, frames: Sequence[int], look: LOOK) -> None:
-    """Evaluate a head at scene frames, in order, and let something look at each.
+    """Evaluate a head at scene frames, in order, and let something look at each; the pointer shows how far it is.
 
     Args:
         shot: The head and its armature.
         frames: Scene frames.
         look: Called once a frame.
+
+    Raises:
+        RigError: The head is not evaluated, as it is hidden from all viewports.
     """
+    if shot.head.hide_viewport:
+        raise RigError(f"'{shot.head.name}' is hidden from all viewports, so nothing plays.", "Show it.")
+    pointer, seen = bpy.context.window_manager, itertools.count(1)
 
     def probe(depsgraph: bpy.types.Depsgraph) -> Sequence[float]:
         look(depsgraph)
+        pointer.progress_update(next(seen))
         return ()
 
-    FrameSampler(shot.scene, shot.objects, probe)(np.array(list(dict.fromkeys(frames)), np.float64))
+    pointer.progress_begin(0, len(frames))
+    try:
+        FrameSampler(shot.scene, shot.objects, probe)(np.array(list(dict.fromkeys(frames)), np.float64))
+    finally:
+        pointer.progress_end()
 
 
 def weights(key: bpy.types.Key, names: Sequence[str], depsgraph: bpy.types.Depsgraph) -> list[float]:

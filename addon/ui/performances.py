@@ -32,7 +32,7 @@ class RETAKE_PT_performances(bpy.types.Panel):
             column = self.layout.column(align=True)
             column.label(text=heading)
             for operator in operators:
-                column.operator(operator.bl_idname, icon=icon)
+                column.operator(operator.bl_idname, text=operator.entry, icon=icon)
 
 
 CLASSES = (RETAKE_PT_performances,)

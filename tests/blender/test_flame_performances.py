@@ -115,7 +115,7 @@ def test_keys_are_a_bake_and_identity_is_none(head: Stage, tmp_path: Path, capfd
     said = capfd.readouterr().out
     assert "Keyed 20 shape keys, turn of root, turn of neck, turn of jaw, turn of left eye, turn of right eye, " in said
     assert "place of root on frames 5 to 16." in said
-    assert "Recognised as Retake's, 12 frames at 24 a second." in said
+    assert "Recognised as Retake, 12 frames at 24 a second." in said
     assert "Identity: 12 keys set." in said
     curves = Stage.all_keys_of(head.key)
     assert set(curves) == {(f'key_blocks["{key_name("Expression", n)}"].value', 0) for n in range(EXPRESSIONS)}
@@ -202,6 +202,25 @@ def test_a_wrong_file_changes_nothing(head: Stage, tmp_path: Path) -> None:
     sentence = error_of(bpy.ops.retake.import_flame_parameters, filepath=str(tmp_path / "x.npz"))
     assert sentence.startswith("'x.npz' holds a, b: no FLAME parameters that are known. Known are the files of ")
     assert head.key.animation_data is None or head.key.animation_data.action is None
+
+
+def test_joints_that_cannot_be_moved_are_said(head: Stage, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    head.rig.hide_set(True)
+    bpy.ops.retake.import_flame_parameters(filepath=str(written(tmp_path / "in.npz")))
+    assert "The bones of 'somebody Rig' cannot be edited." in capfd.readouterr().out
+    assert joints_are_due(head.head, head.rig)
+
+
+def test_centimetres_go_out_as_metres(empty_scene: bpy.types.Scene, tmp_path: Path) -> None:
+    mesh = bpy.data.meshes.new("small")
+    mesh.from_pydata([(0.0, 0.0, 0.0), (0.0, 0.0, 30.0), (20.0, 0.0, 10.0)], [], [(0, 1, 2)])
+    small = bpy.data.objects.new("small", mesh)
+    empty_scene.collection.objects.link(small)
+    small.shape_key_add(name="Basis")
+    small.shape_key_add(name="jawOpen")
+    bpy.context.view_layer.objects.active = small
+    bpy.ops.retake.export_vertices(filepath=str(tmp_path / "v"), frame_start=1, frame_end=2)
+    assert np.load(tmp_path / "v.npy")[0] == pytest.approx(np.array([[0, 0, 0], [0, 0.3, 0], [0.2, 0.1, 0]]))
 
 
 def test_vertices_of_any_head_are_in_metres(empty_scene: bpy.types.Scene, tmp_path: Path) -> None:

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import bpy
 import numpy as np
 import pytest
 
+from retake.addon import compat
 from retake.addon.core.live_link import read_live_link, write_live_link
 from retake.addon.core.rotations import angles_between
 from retake.addon.operators.session import session
@@ -126,6 +128,15 @@ def test_bringing_another_in_replaces_the_first(bare: Stage, recording: Path, tm
     assert len(bare.table("jawOpen")) == COUNT
 
 
+def test_one_after_the_other_joins(bare: Stage, recording: Path) -> None:
+    for start in (FIRST, FIRST + COUNT, FIRST - COUNT):
+        bpy.ops.retake.import_live_link(filepath=str(recording), frame_start=start)
+    weights, _ = performance()
+    frames = np.arange(FIRST - COUNT, FIRST + 2 * COUNT)
+    assert bare.table("jawOpen")["co"][:, 0].tolist() == frames.tolist()
+    assert np.abs(bare.at("jawOpen", frames) - np.tile(weights["jawOpen"], 3)).max() < 1e-6
+
+
 def test_what_may_not_be_written_is_left_and_said(
     bare: Stage, recording: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -237,7 +248,66 @@ def test_the_shown_take_goes_out_in_the_preview_range(stage: Stage, tmp_path: Pa
     assert [target.channels for target in stage.shot.targets].count(HEAD_ROTATION) == len(stage.neck_ids())
 
 
+def test_a_hidden_rig_plays_and_a_hidden_head_is_said(bare: Stage, recording: Path, tmp_path: Path) -> None:
+    bpy.ops.retake.import_live_link(filepath=str(recording), frame_start=FIRST)
+    bare.rig.hide_viewport = True
+    out, frames = tmp_path / "out.csv", {"frame_start": FIRST, "frame_end": FIRST + COUNT - 1}
+    bpy.ops.retake.export_live_link(filepath=str(out), **frames)
+    assert angles_between(read_live_link(out).head, performance()[1]).max() < 1e-5
+    bare.head.hide_viewport = True
+    assert "is hidden from all viewports" in error_of(bpy.ops.retake.export_live_link, filepath=str(out), **frames)
+    assert read_live_link(out).head is not None
+
+
 def test_menus_offer_them(bare: Stage) -> None:
     for menu in (bpy.types.TOPBAR_MT_file_import, bpy.types.TOPBAR_MT_file_export):
         functions = menu.draw._draw_funcs
         assert any(function.__module__.endswith("performances") for function in functions)
+
+
+def test_what_only_the_nla_plays_goes_on_beside(bare: Stage, recording: Path, tmp_path: Path) -> None:
+    bare.key_value("jawOpen", 1, 0.5)
+    bare.key_value("jawOpen", 80, 0.9)
+    bpy.context.view_layer.update()
+    compat.push_down(bare.key, "below")
+    assert bare.weights(80)["jawOpen"] == pytest.approx(0.9)
+    bpy.ops.retake.import_live_link(filepath=str(recording), frame_start=FIRST)
+    weights, _ = performance()
+    assert bare.weights(FIRST + 3)["jawOpen"] == pytest.approx(weights["jawOpen"][3], abs=1e-5)
+    assert bare.weights(80)["jawOpen"] == pytest.approx(0.9)
+
+
+def test_in_an_action_of_the_animators_the_nla_is_left(
+    bare: Stage, recording: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    bare.key_value("jawOpen", 1, 0.5)
+    compat.push_down(bare.key, "below")
+    bare.key_value("tongueOut", 1, 0.1)
+    bpy.ops.retake.import_live_link(filepath=str(recording), frame_start=FIRST)
+    assert "Left as they are, as they are played by the NLA: jawOpen." in capfd.readouterr().out
+    assert bare.curve("jawOpen") is None
+    assert len(bare.table("mouthClose")) == COUNT
+
+
+def test_limits_that_are_reached_are_said(bare: Stage, recording: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    bare.key.key_blocks["cheekPuff"].slider_max = 0.5
+    bpy.ops.retake.import_live_link(filepath=str(recording), frame_start=FIRST)
+    assert "These shape keys reach their slider limits: cheekPuff." in capfd.readouterr().out
+
+
+def test_five_minutes_come_in_and_go_out(bare: Stage, tmp_path: Path) -> None:
+    count = 5 * 60 * 30
+    values = 0.5 + 0.4 * np.sin(np.arange(count) / 7.0)
+    turns = 0.2 * np.sin(np.arange(count)[:, None] / [11.0, 13.0, 17.0])
+    path = tmp_path / "long.csv"
+    write_live_link(path, np.arange(count) / 30.0, dict.fromkeys(CONTROL_NAMES, values), turns, (turns, turns))
+    bare.scene.render.fps = 30
+    for again in range(2):
+        started = time.perf_counter()
+        bpy.ops.retake.import_live_link(filepath=str(path), frame_start=1 + again * count)
+        print(f"Five minutes in: {time.perf_counter() - started:.1f} s")
+    assert len(bare.table("jawOpen")) == 2 * count
+    started = time.perf_counter()
+    bpy.ops.retake.export_live_link(filepath=str(tmp_path / "out.csv"), frame_start=1, frame_end=900)
+    print(f"Half a minute out: {time.perf_counter() - started:.1f} s")
+    assert np.abs(read_live_link(tmp_path / "out.csv").controls["jawOpen"] - values[:900]).max() < 1e-5
