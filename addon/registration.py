@@ -6,6 +6,7 @@ from __future__ import annotations
 import bpy
 
 from .operators import asking, backend, checkup, comp, finish, generate, joints, keeping, pose, session, setup, takes
+from .operators import vertices as vertex_operators
 from .scene import history, state
 from .ui import finishing, keying_sets, keymap, overlay, panel, preferences
 from .ui import keys as keys_section
@@ -17,6 +18,7 @@ CLASSES = (
     *preferences.CLASSES,
     *setup.CLASSES,
     *joints.CLASSES,
+    *vertex_operators.CLASSES,
     *asking.CLASSES,
     *backend.CLASSES,
     *generate.CLASSES,
@@ -46,6 +48,7 @@ def register() -> None:
     keymap.add_keys()
     finish.listen()
     joints.follow_identity()
+    vertex_operators.add_to_menu()
     overlay.add_overlay()
     bpy.app.handlers.load_pre.append(history.close_histories)
     bpy.app.handlers.load_pre.append(session.abandon_at_load)
@@ -56,6 +59,7 @@ def register() -> None:
 def unregister() -> None:
     """End the backend and take everything away."""
     overlay.remove_overlay()
+    vertex_operators.remove_from_menu()
     joints.stop_following()
     finish.stop_listening()
     keymap.remove_keys()
