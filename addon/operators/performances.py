@@ -13,7 +13,7 @@ from ...backend.errors import InputError, RigError
 from ..core.flame_layouts import read_performance
 from ..core.flame_sequence import write_sequence
 from ..core.live_link import read_live_link, write_live_link
-from ..core.vertex_file import writing_vertices
+from ..core.vertex_output import writing_vertices
 from ..scene import flame_performance, live_link
 from ..scene.flame_head import is_flame_head, joints_are_due, update_joints
 from ..scene.performance import Track, Written, beyond_limits, write_tracks

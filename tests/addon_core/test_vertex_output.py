@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from retake.addon.core.vertex_file import writing_vertices
+from retake.addon.core.vertex_output import writing_vertices
 from retake.backend.errors import InputError
 
 
