@@ -12,8 +12,9 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from ..addon.core.rig_names import unmapped
 from ..addon.scene.shot import metres_a_unit
-from ..addon.scene.targets import control_keys
+from ..addon.scene.targets import shape_groups
 from ..backend.protocol import CONTROL_NAMES
 from .blender_render import to_blender
 
@@ -38,11 +39,9 @@ def add_arrays_head(path: Path) -> bpy.types.Object:
         key.points.foreach_set("co", to_blender(points + field).astype(np.float32).ravel())
         key.value = 0.0
     unit = metres_a_unit(head)
-    mapped = control_keys(mesh.shape_keys)
-    left = [name for name in CONTROL_NAMES if name not in mapped]
-    print(
-        f"{path.name}: a unit is taken for {unit:g} m; {len(mapped)} controls, without {', '.join(left)}.", flush=True
-    )
+    left = unmapped(shape_groups(mesh.shape_keys))
+    count = len(CONTROL_NAMES) - len(left)
+    print(f"{path.name}: a unit is taken for {unit:g} m; {count} controls, without {', '.join(left)}.", flush=True)
     places = {_BONES[0]: points[list(marks[list(_EARS)])].mean(axis=0), _BONES[1]: points[marks[_EYES]].mean(axis=0)}
     rig = _make_rig({name: to_blender(place) for name, place in places.items()}, 0.2 * float(np.ptp(points[:, 1])))
     rig.scale = (unit, unit, unit)

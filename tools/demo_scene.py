@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..addon.operators import session
+from ..addon.scene import keying
 from ..addon.scene.axes import model_to_pose, pose_to_model
 from ..addon.scene.shot import find_head, open_shot
 from ..backend.errors import RetakeError
@@ -116,12 +117,12 @@ def _perform(audio: Path, out: Path, measured: Path, head: Path | None) -> None:
 def _set_keys(plan: Plan) -> None:
     """Key what no take has: a smile with raised brows, held from one frame to another, and a head turn."""
     shot = open_shot(bpy.context.scene, find_head(bpy.context))
-    blocks = shot.head.data.shape_keys.key_blocks
-    for name, weight in SMILE.items():
+    values = keying.values_for(shot, SMILE)
+    for target in keying.targets_of(shot, SMILE):
         for frame in (plan.smile_start, plan.smile_end):
-            blocks[name].value = weight
-            blocks[name].keyframe_insert("value", frame=frame)
-        _set_key_types(shot.targets, name, (plan.smile_start, plan.smile_end), "MOVING_HOLD")
+            target.set_static(values[target.curve_id])
+            target.owner.keyframe_insert(target.data_path, frame=frame)
+        _set_key_types(shot.targets, target.curve_id, (plan.smile_start, plan.smile_end), "MOVING_HOLD")
     neck = shot.neck
     rest = neck.bone.matrix_local.to_3x3()
     neck.rotation_mode = "QUATERNION"
@@ -167,13 +168,16 @@ def _read_channels(frames: NDArray[np.int64]) -> NDArray[np.float64]:
     """Channels (N, 55) as the scene evaluates them."""
     scene = bpy.context.scene
     shot = open_shot(scene, find_head(bpy.context))
-    blocks, neck = shot.head.data.shape_keys.key_blocks, shot.neck
+    neck = shot.neck
     rest = neck.bone.matrix_local.to_3x3()
     rows = []
     for frame in frames:
         scene.frame_set(int(frame))
-        weights = [blocks[name].value for name in CONTROL_NAMES]
-        rows.append([*weights, *pose_to_model(neck.matrix_basis.to_3x3(), rest)])
+        weights = dict.fromkeys(CONTROL_NAMES, 0.0)  # what nothing of the head carries stays at rest
+        for channels, binding in shot.bindings.items():
+            standing = np.array([[target.static for target in shot.groups[channels]]])
+            weights.update(zip(channels, binding.channels_of(standing)[0].tolist(), strict=True))
+        rows.append([*weights.values(), *pose_to_model(neck.matrix_basis.to_3x3(), rest)])
     return np.array(rows)
 
 

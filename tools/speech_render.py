@@ -11,9 +11,9 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from ..addon.scene import keying
 from ..addon.scene.axes import model_to_pose
 from ..addon.scene.shot import find_head, open_shot
-from ..addon.scene.targets import control_keys
 from ..backend.protocol import CONTROL_NAMES
 from . import blender_render as look
 from .arrays_head import add_head_of
@@ -108,8 +108,10 @@ def _render_heads(options: argparse.Namespace) -> int:
 def _pose(channels: np.ndarray) -> None:
     """Set the active head's controls and its neck to channels (55,)."""
     shot = open_shot(bpy.context.scene, find_head(bpy.context))
-    for name, block in control_keys(shot.head.data.shape_keys).items():
-        block.value = channels[CONTROL_NAMES.index(name)]
+    values = keying.values_for(shot, dict(zip(CONTROL_NAMES, channels.tolist(), strict=False)))
+    for target in shot.targets:
+        if target.curve_id in values:
+            target.set_static(values[target.curve_id])
     if shot.neck is not None:
         rest = shot.neck.bone.matrix_local.to_3x3()
         shot.neck.rotation_mode = "QUATERNION"

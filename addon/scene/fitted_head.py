@@ -18,8 +18,9 @@ from .axes import MODEL_TO_BLENDER, rotation_path
 from .driven import FrameSampler
 from .flame_head import EXPRESSION, IDENTITY, JAW_CONTROLS, is_flame_head, jaw_turns, pose_key_names
 from .shot import armature_of, metres_a_unit
-from .targets import Target, evaluate, obstacles, rotation_mode_is_animated, shape_key_targets
+from .targets import Target, evaluate, obstacles, shape_key_targets
 from .timeline import tweak_shift
+from .turning import rotation_mode_is_animated
 
 FloatArray = NDArray[np.float64]
 
