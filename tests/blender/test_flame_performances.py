@@ -182,6 +182,19 @@ def test_what_the_controls_do_goes_out_as_parameters(head: Stage, tmp_path: Path
     assert np.abs(evaluated_points(head) - wanted).max() < 1e-4
 
 
+def test_a_take_goes_out_as_parameters(head: Stage, speech: Path, tmp_path: Path) -> None:
+    bpy.ops.retake.import_audio(filepath=str(speech), frame=1)
+    bpy.ops.retake.new_takes(count=1, seed=0)
+    back = taken_out(tmp_path)
+    bpy.ops.retake.export_vertices(filepath=str(tmp_path / "v"), frame_start=FIRST, frame_end=FIRST + COUNT - 1)
+    vertices = np.load(tmp_path / "v.npy", allow_pickle=False).reshape(COUNT, -1, 3)
+    model = flame_of(standin().arrays, "stand-in")
+    assert np.ptp(back.expression, axis=0).max() > 0.05
+    for frame in range(COUNT):
+        turns = np.stack([back.poses[joint][frame] for joint in JOINT_NAMES])
+        assert np.abs(model.vertices((), back.expression[frame], turns) - vertices[frame]).max() < 1e-4
+
+
 def test_controls_that_play_on_top_are_said(head: Stage, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = written(tmp_path / "in.npz")
     bpy.ops.retake.import_flame_parameters(filepath=str(path))
