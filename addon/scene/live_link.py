@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ...backend.protocol import CONTROL_NAMES
 from ..core.live_link import LiveLinkTake
-from .performance import Track, rotation_track
+from .performance import Performance, Track, rotation_track
 from .played import play, turn_and_place, weights
 from .shot import Shot
 from .targets import control_keys
@@ -20,7 +20,7 @@ FloatArray = NDArray[np.float64]
 EYES = ("left eye", "right eye")
 
 
-def tracks_of(shot: Shot, take: LiveLinkTake, fps: float) -> tuple[list[Track], list[str]]:
+def performance_of(shot: Shot, take: LiveLinkTake, fps: float) -> Performance:
     """A recording on a head.
 
     Args:
@@ -29,7 +29,7 @@ def tracks_of(shot: Shot, take: LiveLinkTake, fps: float) -> tuple[list[Track], 
         fps: Frames a second of the scene.
 
     Returns:
-        Tracks of one value a scene frame, and what of the recording has no place on the head.
+        Tracks of one value a scene frame, and what either lacks.
     """
     controls, head = take.at(fps)
     targets = {channel: target for target in shot.targets for channel in target.channels if channel in CONTROL_NAMES}
@@ -43,7 +43,9 @@ def tracks_of(shot: Shot, take: LiveLinkTake, fps: float) -> tuple[list[Track], 
         tracks.append(rotation_track(shot.armature, shot.neck, head))
     elif head is not None:
         left.append("the head's turns (there is no bone 'neck' that can be keyed)")
-    return tracks, [*left, *take.unknown]
+    untold = [control for control in targets if control not in controls]
+    untold += ["the head's turns"] * (head is None and shot.neck is not None)
+    return Performance(tracks, [*left, *take.unknown], untold)
 
 
 def record(

@@ -55,6 +55,21 @@ class Track:
     obstacle: str = ""
 
 
+@dataclass(frozen=True)
+class Performance:
+    """A performance on a head.
+
+    Attributes:
+        tracks: What is keyed.
+        left: What the performance holds and the head has no place for.
+        untold: What the head has and the performance does not tell.
+    """
+
+    tracks: list[Track]
+    left: list[str]
+    untold: list[str]
+
+
 @dataclass
 class Written:
     """What became of tracks.

@@ -130,7 +130,9 @@ def test_more_and_fewer_components_are_said(head: Stage, tmp_path: Path, capfd: 
     assert "Left out, as the head has no place for them: Expression 021 to 050." in said
     assert "Of identity, the head has no keys for Identity 013 to 100." in said
     bpy.ops.retake.import_flame_parameters(filepath=str(written(tmp_path / "fewer.npz", sequence(10, 3))))
-    assert "Keyed 10 shape keys" in capfd.readouterr().out
+    said = capfd.readouterr().out
+    assert "Keyed 10 shape keys" in said
+    assert "Left as they are, as the file does not tell them: Expression 011 to 020." in said
 
 
 def test_identity_and_place_can_be_left(head: Stage, tmp_path: Path) -> None:

@@ -179,6 +179,7 @@ def test_what_the_head_lacks_is_said(bare: Stage, tmp_path: Path) -> None:
 def test_controls_that_a_recording_lacks_stay(bare: Stage, tmp_path: Path) -> None:
     bare.key_value("jawOpen", 15, 0.8)
     bpy.ops.retake.import_live_link(filepath=str(saved(tmp_path / "t.csv", leave_out=("JawOpen",))), frame_start=FIRST)
+    assert session.sentence == "Left as they are, as the file does not tell them: jawOpen."
     assert len(bare.table("jawOpen")) == 1
     assert len(bare.table("mouthClose")) == COUNT
 
