@@ -11,7 +11,8 @@ either case, as older versions of the app and other trackers write them.
 * Angles are in rad. Signs and unit are read off the recordings: an eye that looks down by EyeLookDown .28 has a pitch
   of +.17, one that looks to the character's right by .056 a yaw of -.031. So yaw is about model Y, pitch about X and
   roll about Z, all right-handed; the rotation is Ry(yaw) Rx(pitch) Rz(roll), Unreal's rotator in these axes, which
-  the roll of the eyes in the recordings confirms. The head's angles are 0 throughout where its tracking was off.
+  the roll of the eyes in the recordings confirms. The head's angles are 0 throughout where its tracking was off. Held
+  in landscape, the phone is said to invert yaw and pitch (README of nmfisher/blender_livelinkface); no column tells.
 * The eyes' angles say again what the EyeLook shapes say, so they are not read.
 """
 

@@ -16,7 +16,7 @@ from ..core.live_link import read_live_link, write_live_link
 from ..core.vertex_output import writing_vertices
 from ..scene import flame_performance, live_link
 from ..scene.flame_head import is_flame_head, joints_are_due, update_joints
-from ..scene.performance import Track, Written, beyond_limits, write_tracks
+from ..scene.performance import Performance, Written, beyond_limits, write_tracks
 from ..scene.played import play, vertices
 from ..scene.shot import Shot, find_head, metres_a_unit
 from .common import Context, Outcome, current_shot, refuse, reporting, why_no_head, why_no_shape_keys
@@ -62,6 +62,13 @@ class BringIn:
         """Key the file on a head; each operator has its own."""
         raise NotImplementedError
 
+    def keyed(self, context: Context, shot: Shot, performance: Performance) -> list[str]:
+        """Key a performance; sentences that tell what was keyed and what was left."""
+        if not performance.tracks:
+            raise InputError(f"'{shot.head.name}' has no place for anything in the file.", "Choose another head.")
+        first = self.first_frame(context)
+        return told(context.scene, first, performance, write_tracks(shot, performance.tracks, first))
+
     def chosen(self) -> Path:
         """The file.
 
@@ -89,12 +96,7 @@ class RETAKE_OT_import_live_link(BringIn, bpy.types.Operator):
     def bring_in(self, context: Context, shot: Shot) -> list[str]:
         """Key the recording."""
         take = read_live_link(self.chosen())
-        tracks, left = live_link.tracks_of(shot, take, frames_a_second(context.scene))
-        if not tracks:
-            raise InputError(f"'{shot.head.name}' has no key for anything in the recording.", "Choose another head.")
-        first = self.first_frame(context)
-        written = write_tracks(shot, tracks, first)
-        return told(context.scene, first, tracks, written, left)
+        return self.keyed(context, shot, live_link.performance_of(shot, take, frames_a_second(context.scene)))
 
 
 class RETAKE_OT_import_flame_parameters(BringIn, bpy.types.Operator):
@@ -128,21 +130,17 @@ class RETAKE_OT_import_flame_parameters(BringIn, bpy.types.Operator):
         """Key the performance."""
         sequence, layout = read_performance(self.chosen())
         own_fps = sequence.fps or float(self.fps)
-        tracks, left = flame_performance.tracks_of(
-            shot, sequence.at(frames_a_second(context.scene), own_fps), bool(self.place)
-        )
-        if not tracks:
-            raise InputError(f"'{shot.head.name}' has no key for anything in the file.", "Add expression keys to it.")
-        first = self.first_frame(context)
-        written = write_tracks(shot, tracks, first)
-        sentences = told(context.scene, first, tracks, written, left)
+        resampled = sequence.at(frames_a_second(context.scene), own_fps)
+        performance = flame_performance.performance_of(shot, resampled, bool(self.place))
+        sentences = self.keyed(context, shot, performance)
         count = len(sequence.expression)
         sentences.append(f"Recognised as {layout}, {count} frame{'s' if count != 1 else ''} at {own_fps:g} a second.")
         if count == 1:
             sentences.append("For a performance of one file a frame, choose its folder.")
         if self.identity and len(sequence.identity):
             sentences += self._set_identity(context, shot, sequence.identity)
-        if flame_performance.controls_on_top(shot, range(first, first + len(tracks[0].values))):
+        first = self.first_frame(context)
+        if flame_performance.controls_on_top(shot, range(first, first + len(resampled.expression))):
             sentences.append("The named controls play on top of it; show the original to see it alone.")
         return sentences
 
@@ -167,17 +165,17 @@ def frames_a_second(scene: bpy.types.Scene) -> float:
     return float(scene.render.fps / scene.render.fps_base)
 
 
-def told(
-    scene: bpy.types.Scene, first: int, tracks: Sequence[Track], written: Written, left: Sequence[str]
-) -> list[str]:
+def told(scene: bpy.types.Scene, first: int, performance: Performance, written: Written) -> list[str]:
     """What was keyed, on which frames, and what was left."""
-    last = first + len(tracks[0].values) - 1
+    last = first + len(performance.tracks[0].values) - 1
     keys = sum(len(track.targets) == 1 for track in written.tracks)
     counted = [f"{keys} shape key{'s' if keys != 1 else ''}"] * bool(keys)
     counted += [track.name for track in written.tracks if len(track.targets) > 1]
     sentences = [f"Keyed {', '.join(counted)} on frames {first} to {last}."]
-    if left:
-        sentences.append(f"Left out, as the head has no place for them: {listed(left)}.")
+    if performance.left:
+        sentences.append(f"Left out, as the head has no place for them: {listed(performance.left)}.")
+    if performance.untold:
+        sentences.append(f"Left as they are, as the file does not tell them: {listed(performance.untold)}.")
     sentences += [f"Left as they are, as they are {reason}: {listed(names)}." for reason, names in written.left.items()]
     if passed := beyond_limits(written.tracks):
         sentences.append(f"These shape keys reach their slider limits: {listed(passed)}.")

@@ -18,7 +18,7 @@ from ...backend.protocol import CONTROL_NAMES, JOINT_NAMES
 from ..core.flame_sequence import FlameSequence
 from .axes import to_blender
 from .flame_head import EXPRESSION, IDENTITY, control_expressions, key_name, model_name
-from .performance import Track, beyond_limits, key_target, location_track, rotation_track, why_left
+from .performance import Performance, Track, beyond_limits, key_target, location_track, rotation_track, why_left
 from .played import play, turn_and_place, weights
 from .shot import Shot
 from .targets import control_keys, evaluate
@@ -29,7 +29,7 @@ _NAMED = 6  # names in a sentence
 _SEEN = 1e-6  # a coefficient that stays below it moves nothing
 
 
-def tracks_of(shot: Shot, sequence: FlameSequence, with_place: bool) -> tuple[list[Track], list[str]]:
+def performance_of(shot: Shot, sequence: FlameSequence, with_place: bool) -> Performance:
     """A sequence on a head.
 
     Args:
@@ -38,7 +38,7 @@ def tracks_of(shot: Shot, sequence: FlameSequence, with_place: bool) -> tuple[li
         with_place: Whether the place of the head is taken over too.
 
     Returns:
-        Tracks of one value a scene frame, and what of the sequence has no place on the head.
+        Tracks of one value a scene frame, and what either lacks.
     """
     key, armature = shot.head.data.shape_keys, shot.armature
     present, missing = _split(key, EXPRESSION, sequence.expression)
@@ -56,7 +56,10 @@ def tracks_of(shot: Shot, sequence: FlameSequence, with_place: bool) -> tuple[li
     root = armature.pose.bones.get(JOINT_NAMES[0]) if armature is not None else None
     if with_place and sequence.translation is not None and root is not None:
         tracks.append(location_track(armature, root, to_blender(sequence.translation)))
-    return tracks, left
+    untold = _first_to_last([name for name in _names(key, EXPRESSION) if name not in present])
+    bones = armature.pose.bones if armature is not None else ()
+    untold += [f"turn of {joint}" for joint in JOINT_NAMES if joint not in sequence.poses and joint in bones]
+    return Performance(tracks, left, untold)
 
 
 def set_identity(shot: Shot, identity: FloatArray) -> tuple[int, list[str]]:
@@ -89,7 +92,12 @@ def _split(key: bpy.types.Key, kind: str, table: FloatArray) -> tuple[dict[str, 
     names = [key_name(kind, number) for number in range(table.shape[1])]
     present = {name: table[:, column] for column, name in enumerate(names) if name in key.key_blocks}
     told = [name for column, name in enumerate(names) if name not in present and np.abs(table[:, column]).max() > _SEEN]
-    return present, told if len(told) < 2 else [f"{told[0]} to {told[-1].rpartition(' ')[2]}"]
+    return present, _first_to_last(told)
+
+
+def _first_to_last(names: list[str]) -> list[str]:
+    """Consecutive components in short."""
+    return names if len(names) < 2 else [f"{names[0]} to {names[-1].rpartition(' ')[2]}"]
 
 
 def controls_on_top(shot: Shot, frames: Sequence[int]) -> bool:

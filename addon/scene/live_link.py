@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.live_link import LiveLinkTake
-from .performance import Track, rotation_track
+from .performance import Performance, Track, rotation_track
 from .played import play, turn_and_place
 from .shot import Shot
 from .targets import Target
@@ -20,7 +20,7 @@ FloatArray = NDArray[np.float64]
 EYES = ("left eye", "right eye")
 
 
-def tracks_of(shot: Shot, take: LiveLinkTake, fps: float) -> tuple[list[Track], list[str]]:
+def performance_of(shot: Shot, take: LiveLinkTake, fps: float) -> Performance:
     """A recording on a head.
 
     Args:
@@ -29,7 +29,7 @@ def tracks_of(shot: Shot, take: LiveLinkTake, fps: float) -> tuple[list[Track], 
         fps: Frames a second of the scene.
 
     Returns:
-        Tracks of one value a scene frame, and what of the recording has no place on the head.
+        Tracks of one value a scene frame, and what either lacks.
     """
     controls, head = take.at(fps)
     tracks, carried = [], set()
@@ -44,7 +44,14 @@ def tracks_of(shot: Shot, take: LiveLinkTake, fps: float) -> tuple[list[Track], 
         tracks.append(rotation_track(shot.armature, shot.neck, head))
     elif head is not None:
         left.append("the head's turns (there is no bone 'neck' that can be keyed)")
-    return tracks, [*left, *take.unknown]
+    untold = [control for control in carried_by(shot) if control not in controls]
+    untold += ["the head's turns"] * (head is None and shot.neck is not None)
+    return Performance(tracks, [*left, *take.unknown], untold)
+
+
+def carried_by(shot: Shot) -> list[str]:
+    """Controls that a head carries."""
+    return [name for channels in shot.bindings for name in channels]
 
 
 def record(
@@ -61,7 +68,7 @@ def record(
         bones. What the head has no bone for is at rest.
     """
     armature = shot.armature
-    shown = [name for channels in shot.bindings for name in channels]
+    shown = carried_by(shot)
     bones = [None if shot.neck is None else shot.neck.name, *EYES]
     bones = [bone if armature is not None and bone in armature.pose.bones else None for bone in bones]
     values, turns = [], []

@@ -56,6 +56,21 @@ class Track:
     obstacle: str = ""
 
 
+@dataclass(frozen=True)
+class Performance:
+    """A performance on a head.
+
+    Attributes:
+        tracks: What is keyed.
+        left: What the performance holds and the head has no place for.
+        untold: What the head has and the performance does not tell.
+    """
+
+    tracks: list[Track]
+    left: list[str]
+    untold: list[str]
+
+
 @dataclass
 class Written:
     """What became of tracks.
@@ -199,13 +214,15 @@ def _edit(target: Target, old: Table, frames: FloatArray, values: FloatArray, fr
     """The curve with a key on each frame; where others stand outside, they and what plays there stay."""
     first, last = float(frames[0]), float(frames[-1])
     times = old["co"][:, 0].astype(np.float64)
-    inside = (times > first - 1.0 + SAME_FRAME) & (times < last + 1.0 - SAME_FRAME)
+    left = float(times[times < first - SAME_FRAME].max(initial=first - 1.0))
+    right = float(times[times > last + SAME_FRAME].min(initial=last + 1.0))
+    inside = (times > left + SAME_FRAME) & (times < right - SAME_FRAME)
     keys = generated_keys(frames, values)
     keys["type"] = JITTER
     if inside.all():
         free = np.zeros(len(keys), bool)
         return Edit(keys, free, free, [])
-    window = Window(first - 1.0, last + 1.0, frames, values)
+    window = Window(left, right, frames, values)
     fcurve = target.fcurve
     edit = edit_curve(
         old,

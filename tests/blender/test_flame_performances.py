@@ -130,7 +130,9 @@ def test_more_and_fewer_components_are_said(head: Stage, tmp_path: Path, capfd: 
     assert "Left out, as the head has no place for them: Expression 021 to 050." in said
     assert "Of identity, the head has no keys for Identity 013 to 100." in said
     bpy.ops.retake.import_flame_parameters(filepath=str(written(tmp_path / "fewer.npz", sequence(10, 3))))
-    assert "Keyed 10 shape keys" in capfd.readouterr().out
+    said = capfd.readouterr().out
+    assert "Keyed 10 shape keys" in said
+    assert "Left as they are, as the file does not tell them: Expression 011 to 020." in said
 
 
 def test_identity_and_place_can_be_left(head: Stage, tmp_path: Path) -> None:
@@ -180,6 +182,19 @@ def test_what_the_controls_do_goes_out_as_parameters(head: Stage, tmp_path: Path
     assert np.linalg.norm(back.poses["jaw"][0]) > 0.1
     wanted = model.vertices(back.identity, back.expression[0], turns) @ MODEL_TO_BLENDER.T
     assert np.abs(evaluated_points(head) - wanted).max() < 1e-4
+
+
+def test_a_take_goes_out_as_parameters(head: Stage, speech: Path, tmp_path: Path) -> None:
+    bpy.ops.retake.import_audio(filepath=str(speech), frame=1)
+    bpy.ops.retake.new_takes(count=1, seed=0)
+    back = taken_out(tmp_path)
+    bpy.ops.retake.export_vertices(filepath=str(tmp_path / "v"), frame_start=FIRST, frame_end=FIRST + COUNT - 1)
+    vertices = np.load(tmp_path / "v.npy", allow_pickle=False).reshape(COUNT, -1, 3)
+    model = flame_of(standin().arrays, "stand-in")
+    assert np.ptp(back.expression, axis=0).max() > 0.05
+    for frame in range(COUNT):
+        turns = np.stack([back.poses[joint][frame] for joint in JOINT_NAMES])
+        assert np.abs(model.vertices((), back.expression[frame], turns) - vertices[frame]).max() < 1e-4
 
 
 def test_controls_that_play_on_top_are_said(head: Stage, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -114,6 +114,17 @@ def test_keys_and_curves_outside_stay(bare: Stage, recording: Path) -> None:
     assert len(kept) == 4
 
 
+def test_keys_between_frames_at_its_ends_stay(bare: Stage, recording: Path) -> None:
+    for frame, value in ((1, 0.2), (FIRST - 0.5, 0.7), (FIRST + COUNT - 0.75, 0.4), (60, 0.9)):
+        bare.key_value("jawOpen", frame, value)
+    bpy.ops.retake.import_live_link(filepath=str(recording), frame_start=FIRST)
+    times = bare.table("jawOpen")["co"][:, 0].tolist()
+    assert times == [1.0, FIRST - 0.5, *range(FIRST, FIRST + COUNT), FIRST + COUNT - 0.75, 60.0]
+    weights, _ = performance()
+    frames = np.arange(FIRST, FIRST + COUNT)
+    assert np.abs(bare.at("jawOpen", frames) - weights["jawOpen"]).max() < 1e-6
+
+
 def test_bringing_another_in_replaces_the_first(bare: Stage, recording: Path, tmp_path: Path) -> None:
     bpy.ops.retake.import_live_link(filepath=str(recording), frame_start=FIRST)
     first = bare.tracks(np.arange(FIRST, FIRST + COUNT))
@@ -179,6 +190,7 @@ def test_what_the_head_lacks_is_said(bare: Stage, tmp_path: Path) -> None:
 def test_controls_that_a_recording_lacks_stay(bare: Stage, tmp_path: Path) -> None:
     bare.key_value("jawOpen", 15, 0.8)
     bpy.ops.retake.import_live_link(filepath=str(saved(tmp_path / "t.csv", leave_out=("JawOpen",))), frame_start=FIRST)
+    assert session.sentence == "Left as they are, as the file does not tell them: jawOpen."
     assert len(bare.table("jawOpen")) == 1
     assert len(bare.table("mouthClose")) == COUNT
 
