@@ -199,7 +199,7 @@ class _Solver:
             moved = displacements[part].astype(np.float64)
             self._plain_data[part] = moved.reshape(len(moved), -1) @ flat.T + of_base
             places = (moved[:, some] + base[0, some]).transpose(0, 2, 1)  # (N, 3, V')
-            turned = (places * share).reshape(-1, len(some)) @ rows.T
+            turned = (places * share).reshape(3 * len(moved), len(some)) @ rows.T
             self._turned_data[part] = turned.reshape(len(moved), 3, 3, M)
 
     def step(self) -> None:
@@ -362,8 +362,10 @@ def _descend(hessian: FloatArray, gradient: FloatArray, low: FloatArray, high: F
         cut, short = np.clip(x + step, bottom, top) - x, np.minimum(least, 1.0)[:, None] * step
         gains = [np.einsum("np,np->n", presses, way) - 0.5 * _square(H, way) for way in (cut, short)]
         is_cut = (gains[0] > gains[1]) & (least < 1.0)
-        found[todo] = np.clip(x + np.where(is_cut[:, None], cut, short), bottom, top)
+        way = np.where(is_cut[:, None], cut, short)
+        presses -= np.einsum("npq,nq->np", H, way)
         met = np.where(is_cut[:, None], room < 1.0, room <= np.minimum(least, 1.0 - 1e-12)[:, None])
+        found[todo] = np.where(met, np.where(step < 0.0, bottom, top), x + way)  # on the limit to the last bit
         inwards = np.where(found[todo] <= bottom, presses, np.where(found[todo] >= top, -presses, 0.0))
         inwards = np.where(stays & choice[todo] & (least >= 1.0)[:, None], inwards, 0.0)  # presses of the others are 0
         freed = (inwards > 1e-9 * np.abs(gradient[todo]).max(axis=1, keepdims=True)) & (

@@ -193,7 +193,8 @@ def _check_writable(fitted: FittedHead, curves: Curves) -> None:
     """Raise InputError where nothing could be written, or an action is linked."""
     if not curves.values:
         raise InputError(f"Every shape key of '{fitted.head.name}' is locked, muted or driven.", "Unlock some.")
-    for owner in {target.owner for target in curves.values}:
+    for owner in {fitted.head.data.shape_keys, *(target.owner for target in curves.values)}:
+        tweak_shift(owner)  # refuses strips whose time cannot be mapped
         action = owner.animation_data.action if owner.animation_data else None
         if action is not None and not compat.is_editable(action):
             raise InputError(f"The action '{action.name}' is linked from another file.", "Make it local.")
