@@ -96,7 +96,7 @@ class RETAKE_PT_character(bpy.types.Panel):
         _draw_turning(column, record, head)
         _draw_meshes(column, context, head)
         _draw_found(column, context, record, head)
-        _draw_table(column, record)
+        _draw_table(column, context, record)
         if is_flame_head(head):
             _draw_flame(layout, context, head)
 
@@ -146,7 +146,7 @@ def _draw_found(layout: bpy.types.UILayout, context: bpy.types.Context, record: 
         column.operator("retake.use_drivers")
 
 
-def _draw_table(layout: bpy.types.UILayout, record: Any) -> None:
+def _draw_table(layout: bpy.types.UILayout, context: bpy.types.Context, record: Any) -> None:
     """The rows, and the chosen one."""
     rows = record.rows if record is not None else ()
     if record is not None and len(rows):
@@ -181,7 +181,7 @@ def _draw_table(layout: bpy.types.UILayout, record: Any) -> None:
     try:
         target_of(row, 0)
     except InputError as error:
-        column.label(text=str(error), icon="ERROR")
+        _sentence(column, context, str(error), "ERROR")
 
 
 def _draw_flame(layout: bpy.types.UILayout, context: bpy.types.Context, head: bpy.types.Object) -> None:
@@ -209,7 +209,7 @@ def _sentence(layout: bpy.types.UILayout, context: bpy.types.Context, sentence: 
     column = layout.column(align=True)
     column.scale_y = 0.8
     for number, line in enumerate(textwrap.wrap(sentence, width)):
-        column.label(text=line, icon=icon if number == 0 else "BLANK1")
+        column.label(text=line, icon=icon if number == 0 or icon == "NONE" else "BLANK1")
 
 
 CLASSES = (RETAKE_UL_rows, RETAKE_MT_tables, RETAKE_PT_character)
