@@ -136,7 +136,7 @@ def key_of(
 def _channel_key(given: GivenChannel) -> Hashable:
     """What is given on a channel, its curve aside."""
     keys = (given.frames.tobytes(), given.values.tobytes()) if len(given.frames) else ()
-    return given.channel, keys, given.held, given.bare, given.locked, given.obstacle
+    return given.channel, keys, given.held, given.bare, given.locked, given.obstacle, given.shared
 
 
 def _finishing_key(finishing: Finishing) -> Hashable:
