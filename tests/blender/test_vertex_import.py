@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import bpy
@@ -94,6 +95,8 @@ def test_a_flame_head_shows_the_file(empty_scene: bpy.types.Scene, flame_file: P
     stage = Stage(find_head(bpy.context))
     bpy.context.scene.render.fps = 30
     stage.rig.pose.bones["jaw"].rotation_mode = mode
+    stage.key.key_blocks["Identity 001"].value = 1.5
+    bpy.ops.retake.update_joints()
     vertices = motion(read_head(stage.head).rig)
     bpy.ops.retake.import_vertices(filepath=written(tmp_path, vertices), frame=1)
     assert max(apart_mm(stage, 1 + frame, vertices[frame]) for frame in (0, 7, 12, N - 1)) < 0.1
@@ -274,3 +277,25 @@ def test_a_head_in_centimetres_without_armature(empty_scene: bpy.types.Scene, tm
     assert 1 <= len(correctives_of(stage)) <= 4
     bpy.context.scene.frame_set(13)
     assert np.linalg.norm(evaluated_points(stage) / 100.0 - to_blender(beside[12]), axis=1).max() < 1.05e-4
+
+
+def test_somebody_elses_motion_goes_onto_the_heads_own_face(ours: Stage, tmp_path: Path) -> None:
+    bpy.context.scene.render.fps = 30
+    rig = read_head(ours.head).rig
+    own = motion(rig)
+    other = 1.05 * rig.template + 3.0 * bumps(rig.template, 2).sum(axis=0)
+    neutral = tmp_path / "templates.pkl"
+    neutral.write_bytes(pickle.dumps({"Anna": 1000.0 * other, "Bert": 1000.0 * rig.template}, protocol=2))
+    path = written(tmp_path, 1000.0 * (other + own - rig.template), "Anna_sentence01.npy")
+    bpy.ops.retake.import_vertices(filepath=path, frame=1, neutral=str(neutral))
+    assert max(apart_mm(ours, 1 + frame, own[frame]) for frame in (0, 7, 12, N - 1)) < 0.1
+
+
+def test_all_components_of_a_turn_are_keyed(ours: Stage, tmp_path: Path) -> None:
+    rig = read_head(ours.head).rig
+    turn = np.linspace(0.0, 0.2, N)[:, None] * np.array([1.0, 0.0, 0.0])
+    vertices = rig.template + show(rig, np.zeros((N, len(rig.fields))), turn)
+    bpy.ops.retake.import_vertices(filepath=written(tmp_path, vertices), frame=1, correctives=False)
+    keyed = {index for path, index in ours.all_keys_of(ours.rig) if "jaw" in path}
+    assert keyed == {0, 1, 2, 3}
+    assert not any("root" in path for path, _ in ours.all_keys_of(ours.rig)), "the head stands"
