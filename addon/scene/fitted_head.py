@@ -36,7 +36,7 @@ class Bone:
 
     Attributes:
         pose: The bone.
-        targets: Its rotation in its mode, and its location where that is keyed too.
+        targets: Its rotation in its mode, and its location where that is keyed too and it is not tied to its parent.
         place: (3,) m, its head on the mesh, model axes.
         to_mesh: (3, 3) from the armature's axes and units to the mesh's, both Blender's.
     """
@@ -228,7 +228,8 @@ def _bone(
     """A bone with its curves and its place on the mesh."""
     to_mesh = head.matrix_world.inverted() @ armature.matrix_world
     name, count = rotation_path(bone.rotation_mode)
-    paths = [(name, index) for index in range(count)] + [("location", axis) for axis in range(3) if with_location]
+    moves = with_location and not bone.bone.use_connect
+    paths = [(name, index) for index in range(count)] + [("location", axis) for axis in range(3) if moves]
     targets = tuple(
         Target(f"{bone.name}.{path}[{index}]", (), armature, bone.path_from_id(path), index, bone.name)
         for path, index in paths

@@ -44,7 +44,7 @@ from .timeline import tweak_shift
 FloatArray = NDArray[np.float64]
 
 JITTER = 3
-_STANDS = 1e-6  # a curve whose values stay within this of 0 is not made
+_STANDS = 1e-6  # a property that stays within this of its rest gets no curve where it has none
 _TOUCH = 0.5  # frames beside the stretch in which older keys go
 
 
@@ -201,9 +201,14 @@ def _check_writable(fitted: FittedHead, curves: Curves) -> None:
 
 
 def _write(fitted: FittedHead, curves: Curves) -> None:
-    """Key the curves."""
+    """Key the curves, the components of a property together."""
+    moving = {
+        (target.owner, target.data_path)
+        for target, values in curves.values.items()
+        if target.fcurve is not None or np.abs(values - _at_rest(target)).max() > _STANDS
+    }
     for target, values in curves.values.items():
-        if target.fcurve is None and np.abs(values - _at_rest(target)).max() < _STANDS:
+        if (target.owner, target.data_path) not in moving:
             target.set_static(_at_rest(target))
         else:
             _write_curve(fitted, target, curves.frames, values)

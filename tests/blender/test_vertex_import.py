@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import bpy
 import numpy as np
 import pytest
 
+from retake.addon import compat
 from retake.addon.core.vertex_fit import FitRig, fit_vertices, show
 from retake.addon.scene.axes import to_blender
 from retake.addon.scene.fitted_head import CORRECTIVE, read_head
@@ -93,6 +95,8 @@ def test_a_flame_head_shows_the_file(empty_scene: bpy.types.Scene, flame_file: P
     stage = Stage(find_head(bpy.context))
     bpy.context.scene.render.fps = 30
     stage.rig.pose.bones["jaw"].rotation_mode = mode
+    stage.key.key_blocks["Identity 001"].value = 1.5
+    bpy.ops.retake.update_joints()
     vertices = motion(read_head(stage.head).rig)
     bpy.ops.retake.import_vertices(filepath=written(tmp_path, vertices), frame=1)
     assert max(apart_mm(stage, 1 + frame, vertices[frame]) for frame in (0, 7, 12, N - 1)) < 0.1
@@ -221,3 +225,77 @@ def test_wrong_files_change_nothing(ours: Stage, tmp_path: Path) -> None:
 def test_it_stands_in_the_import_menu(ours: Stage) -> None:
     draws = [function.__name__ for function in bpy.types.TOPBAR_MT_file_import._dyn_ui_initialize()]
     assert "draw_in_menu" in draws
+
+
+def test_a_take_stands_back_where_a_sequence_was_imported(stage: Stage, tmp_path: Path) -> None:
+    stage.generate(count=2)
+    vertices = motion(read_head(stage.head).rig)
+    bpy.ops.retake.import_vertices(filepath=written(tmp_path, vertices), frame=10, fps=24.0, correctives=False)
+    imported = stage.table("jawOpen")
+    ours = imported[imported["type"] == JITTER]
+    assert ours["co"][:, 0].tolist() == [10.0 + frame for frame in range(N)]
+    assert len(stage.generated("jawOpen")), "the take goes on beside it"
+    shown = stage.weights(20)
+    bpy.ops.retake.show_take(take=2)
+    after = stage.table("jawOpen")
+    assert np.array_equal(after["co"][after["type"] == JITTER], ours["co"])
+    assert stage.weights(20) == pytest.approx(shown, abs=1e-6)
+
+
+def test_a_jaw_that_is_locked_is_left_and_said(ours: Stage, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    bpy.context.scene.render.fps = 30
+    vertices = motion(read_head(ours.head).rig)
+    jaw = ours.rig.pose.bones["jaw"]
+    jaw.keyframe_insert("rotation_quaternion", frame=1)
+    for curve in compat.fcurves_of(ours.rig):
+        curve.lock = True
+    bpy.ops.retake.import_vertices(filepath=written(tmp_path, vertices), frame=1, correctives=False)
+    assert "The bone 'jaw' is locked" in capfd.readouterr().out
+    assert {len(keys) for keys in ours.all_keys_of(ours.rig).values()} == {1}
+
+
+def test_a_head_in_centimetres_without_armature(empty_scene: bpy.types.Scene, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    points = rng.normal(0.0, 1.0, (400, 3))
+    points *= 10.0 / np.linalg.norm(points, axis=1, keepdims=True)  # a ball of 20 cm
+    mesh = bpy.data.meshes.new("Ball")
+    mesh.from_pydata(to_blender(points).tolist(), [], [])
+    ball = bpy.data.objects.new("Ball", mesh)
+    empty_scene.collection.objects.link(ball)
+    ball.shape_key_add(name="Basis", from_mix=False)
+    fields = 100.0 * bumps(points / 100.0, 3)
+    for number, field in enumerate(fields):
+        key = ball.shape_key_add(name=f"Swell {number}", from_mix=False)
+        key.points.foreach_set("co", to_blender(points + field).astype(np.float32).ravel())
+        key.value = 0.0
+    bpy.context.view_layer.objects.active = ball
+    stage = Stage(ball)
+    empty_scene.render.fps = 30
+    shown = (points + np.tensordot(waves(rng, 3), fields, 1)) / 100.0
+    beside = shown + np.tensordot(waves(rng, 2), bumps(points / 100.0, 2, 8), 1)
+    bpy.ops.retake.import_vertices(filepath=written(tmp_path, beside), frame=1)
+    assert 1 <= len(correctives_of(stage)) <= 4
+    bpy.context.scene.frame_set(13)
+    assert np.linalg.norm(evaluated_points(stage) / 100.0 - to_blender(beside[12]), axis=1).max() < 1.05e-4
+
+
+def test_somebody_elses_motion_goes_onto_the_heads_own_face(ours: Stage, tmp_path: Path) -> None:
+    bpy.context.scene.render.fps = 30
+    rig = read_head(ours.head).rig
+    own = motion(rig)
+    other = 1.05 * rig.template + 3.0 * bumps(rig.template, 2).sum(axis=0)
+    neutral = tmp_path / "templates.pkl"
+    neutral.write_bytes(pickle.dumps({"Anna": 1000.0 * other, "Bert": 1000.0 * rig.template}, protocol=2))
+    path = written(tmp_path, 1000.0 * (other + own - rig.template), "Anna_sentence01.npy")
+    bpy.ops.retake.import_vertices(filepath=path, frame=1, neutral=str(neutral))
+    assert max(apart_mm(ours, 1 + frame, own[frame]) for frame in (0, 7, 12, N - 1)) < 0.1
+
+
+def test_all_components_of_a_turn_are_keyed(ours: Stage, tmp_path: Path) -> None:
+    rig = read_head(ours.head).rig
+    turn = np.linspace(0.0, 0.2, N)[:, None] * np.array([1.0, 0.0, 0.0])
+    vertices = rig.template + show(rig, np.zeros((N, len(rig.fields))), turn)
+    bpy.ops.retake.import_vertices(filepath=written(tmp_path, vertices), frame=1, correctives=False)
+    keyed = {index for path, index in ours.all_keys_of(ours.rig) if "jaw" in path}
+    assert keyed == {0, 1, 2, 3}
+    assert not any("root" in path for path, _ in ours.all_keys_of(ours.rig)), "the head stands"
