@@ -196,6 +196,7 @@ class RETAKE_OT_import_audio(bpy.types.Operator):
         outcome = reporting(self, lambda: current_shot(context) and None)
         if outcome != {"FINISHED"}:
             return outcome
+        self.frame = context.scene.frame_start  # shown beside the files
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 

@@ -46,7 +46,7 @@ class RETAKE_PT_finishing(bpy.types.Panel):
         quiet = column.operator("retake.no_blinks", icon="HIDE_OFF")
         quiet.range_mode = context.window_manager.retake.range_mode
         _draw_quiet(column, context, record)
-        layout.prop(record, "lead")
+        layout.prop(record, "lead", text="Mouth Lead (Frames)")
         row = layout.row(align=True)
         row.prop(record, "sparse", toggle=True, icon="KEYFRAME")
         tolerance = row.row(align=True)

@@ -33,6 +33,8 @@ CHECKPOINT = ROOT / "backend" / "assets" / "default.safetensors"
 STYLE_ITEMS = tuple(
     (name, name.capitalize(), f"Speak in the style '{name}'") for name in model_file.style_names(CHECKPOINT)
 )
+_LINE = 0.8  # height of a line of a sentence
+_STATE_HEIGHT = 3 * _LINE  # kept free for what is said, so that it moves nothing when it comes or goes
 DIVERSE = 0.5  # guidance at the slider's diverse end; its inverse at the other, 1 in the middle
 
 
@@ -107,9 +109,15 @@ def _draw_state(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """What goes on and what is missing; below all buttons, which must not move under the pointer when it changes."""
     reasons = (why(context) for why in (why_no_head, why_no_shape_keys, why_no_generation, why_no_takes))
     reason = next(filter(None, reasons), "")
+    column = layout.column(align=True)
+    used = 0.0
     if reason and reason != why_no_backend() and not session.running:  # which is said above
-        _draw_sentence(layout, context, reason, "INFO")
-    _draw_progress(layout, context)
+        used += _draw_sentence(column, context, reason, "INFO")
+    used += _draw_progress(column, context)
+    if used < _STATE_HEIGHT:  # the takes below stay where they are
+        gap = column.column(align=True)
+        gap.scale_y = _STATE_HEIGHT - used
+        gap.label(text="")
 
 
 def _draw_backend(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
@@ -192,8 +200,8 @@ def draw_summary(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
     column.label(text=f"{keys}{channels}", icon="KEYFRAME_HLT")
 
 
-def _draw_progress(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
-    """What the backend does, and how to stop it."""
+def _draw_progress(layout: bpy.types.UILayout, context: bpy.types.Context) -> float:
+    """What the backend does, and how to stop it; the height of it, in lines."""
     running = session.running
     if running:
         news, row = running[0].progress, layout.row(align=True)
@@ -204,17 +212,19 @@ def _draw_progress(layout: bpy.types.UILayout, context: bpy.types.Context) -> No
             left = "" if news.seconds_left is None else f", {news.seconds_left:.0f} s left"
             row.progress(factor=news.step / max(news.total, 1), text=f"{news.stage.capitalize()}{left}{waiting}")
         row.operator("retake.cancel", text="", icon="CANCEL")
-    elif session.sentence:
-        _draw_sentence(layout, context, session.sentence, "NONE")
+        return 1.0
+    return _draw_sentence(layout, context, session.sentence, "NONE")
 
 
-def _draw_sentence(layout: bpy.types.UILayout, context: bpy.types.Context, sentence: str, icon: str) -> None:
-    """A sentence in as many lines as the sidebar needs."""
+def _draw_sentence(layout: bpy.types.UILayout, context: bpy.types.Context, sentence: str, icon: str) -> float:
+    """A sentence in as many lines as the sidebar needs; the height of it, in lines."""
     characters = max(int(context.region.width / (7.5 * context.preferences.system.ui_scale)) - 4, 16)
     column = layout.column(align=True)
-    column.scale_y = 0.8
-    for number, line in enumerate(textwrap.wrap(sentence, characters)):
+    column.scale_y = _LINE
+    lines = textwrap.wrap(sentence, characters)
+    for number, line in enumerate(lines):
         column.label(text=line, icon=icon if number == 0 else "BLANK1" if icon != "NONE" else "NONE")
+    return len(lines) * _LINE
 
 
 CLASSES = (RETAKE_PG_wanted, RETAKE_PT_main)

@@ -13,7 +13,7 @@ from ..operators.backend import is_installing, log_lines, why_offline
 from ..operators.session import ROOT, backend_python, chosen_device, home, session
 
 _LOG_LINES = 6
-_CHARACTERS = 110  # of a line in the preferences' window
+_LETTER, _MARGIN = 6.8, 60.0  # pixels at a scale of 1: of a letter, and of what stands beside a line
 
 
 class RETAKE_AP_preferences(bpy.types.AddonPreferences):
@@ -129,7 +129,7 @@ def _draw_news(layout: bpy.types.UILayout) -> None:
         box = layout.box().column(align=True)
         box.scale_y = 0.7
         for line in log_lines()[-_LOG_LINES:]:
-            box.label(text=line[:_CHARACTERS])
+            box.label(text=line[: _characters()])
     elif trial is not None:
         running = trial.is_running
         icon = "TIME" if running else "ERROR" if trial.has_failed else "CHECKMARK"
@@ -141,8 +141,15 @@ def _draw_news(layout: bpy.types.UILayout) -> None:
 def draw_lines(layout: bpy.types.UILayout, sentence: str, icon: str) -> None:
     """A sentence in as many lines as the window needs."""
     column = layout.column(align=True)
-    for number, line in enumerate(textwrap.wrap(sentence, _CHARACTERS)):
+    for number, line in enumerate(textwrap.wrap(sentence, _characters())):
         column.label(text=line, icon=icon if number == 0 else "BLANK1")
+
+
+def _characters() -> int:
+    """How many letters a line of the preferences' window holds."""
+    context = bpy.context
+    width = context.region.width / context.preferences.system.ui_scale if context.region is not None else 0.0
+    return max(int((width - _MARGIN) / _LETTER), 40)
 
 
 CLASSES = (RETAKE_AP_preferences,)

@@ -132,7 +132,7 @@ def draw_takes(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     """The takes: dropdown, list, mix, and what can be done with what plays."""
     library = library_in(context)
     if library is None or not library.takes:
-        layout.label(text="No takes yet: press New Takes")
+        layout.label(text="No takes yet")
         layout.operator("retake.recover_takes")
         return
     settings = context.window_manager.retake_takes
