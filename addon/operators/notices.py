@@ -9,6 +9,7 @@ import numpy as np
 
 from ...backend.errors import InputError
 from ..core.channels import channels_of
+from ..core.curves import KeyType
 from ..core.findings import joined
 from ..core.keys import Choice, CurveState, Finding, FindingKind, KeyState, KeyStatus
 from ..scene.shot import Shot
@@ -69,13 +70,18 @@ def kept_notices(asked: Iterable[Finding], corrected: Choice | None, bakes: Choi
 
 
 def corrected_notices(keys: KeyState, parts: Collection[str]) -> list[str]:
-    """A sentence about generated keys of some parts that the animator changed: they are given from now on."""
+    """A sentence about generated keys of some parts that the animator changed: they are given from now on.
+
+    Not those that were keyed anew, by Key Pose or the like: they were the animator's before the write.
+    """
     channels = set(channels_of(parts))
     times = {
         (tuple(curve.keys.channels), round(float(frame), 2))
         for curve in keys.curves
         if channels & set(curve.keys.channels) and not curve.keys.obstacle
-        for frame in curve.keys.frames[curve.status == KeyStatus.CORRECTED]
+        for frame in curve.keys.frames[
+            (curve.status == KeyStatus.CORRECTED) & (np.asarray(curve.keys.types) == KeyType.GENERATED)
+        ]
     }
     count = len(times)
     return [f"{count} corrected key{'s are' if count > 1 else ' is'} now kept."] if count else []

@@ -47,11 +47,20 @@ def _length(path: Path, size: int, modified_ns: int) -> float:
     """Length in seconds of a file as it is now: size and time of change are in the cache's key."""
     if compat.has_aud():
         return _length_by_audaspace(path)
-    return _length_by_strip(path) if compat.has_audio() else _length_by_header(path)
+    if not compat.has_audio():
+        return _length_by_header(path)
+    try:
+        return _length_by_header(path)
+    except AudioError:
+        return _length_by_strip(path)
 
 
 def _length_by_strip(path: Path) -> float:
-    """Length as a sound strip has it, to a hundredth of a second."""
+    """Length as a sound strip has it, to a hundredth of a second; not while Blender draws, when nothing can be made."""
+    try:
+        bpy.context.window_manager["retake_may_write"] = True
+    except AttributeError as error:
+        raise AudioError(f"The length of '{path.name}' is not known while Blender draws.", "Press a button.") from error
     scratch = bpy.data.scenes.new("Retake scratch")
     try:
         scratch.render.fps = 120
@@ -84,7 +93,8 @@ def _length_by_audaspace(path: Path) -> float:
 
 def _length_by_header(path: Path) -> float:
     """Length from the header of a WAV or FLAC file."""
-    data = path.read_bytes()[:42]
+    with path.open("rb") as file:
+        data = file.read(42)
     try:
         if data[:4] == b"fLaC":
             packed = int.from_bytes(data[18:26], "big")

@@ -188,7 +188,8 @@ def test_cancel_half_way(animator: Animator) -> None:
 
 
 def test_save_and_reopen(animator: Animator) -> None:
-    before, path = animator.see(), animator.desktop.folder / "scene.blend"
+    before, path = animator.see(), animator.desktop.folder / "shots" / "scene.blend"  # not where the recording lies
+    path.parent.mkdir(exist_ok=True)
     animator.desktop.point(500, 500)
     animator.desktop.press("ctrl+s")
     animator.choose_file(path, "Save")
@@ -208,6 +209,7 @@ def test_save_and_reopen(animator: Animator) -> None:
     assert after["retake"]["takes"] == before["retake"]["takes"]
     animator.keep_picture("reopened")
     animator.open_sidebar()
+    animator.seek("New Takes")  # the panel is whole
     animator.choose_take(1)
     animator.wait(lambda: animator.see()["face"] != before["face"], 30, "The take does not play.")
     assert animator.takes["shown"] == 1
