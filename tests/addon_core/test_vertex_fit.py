@@ -8,14 +8,11 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from retake.addon.core.correctives import MOST, find_correctives, fit_with_correctives, posed_with, unposed
+from retake.addon.core.correctives import MOST, find_correctives, fit_with_correctives, posed_with
 from retake.addon.core.flame import rotation_matrices
 from retake.addon.core.flame_file import flame_of
-from retake.addon.core.turns import angles_of, best_rotations, rotation_vectors
-from retake.addon.core.vertex_fit import FitRig, Jaw, fit_vertices, residual_mm, show, solve_within
+from retake.addon.core.vertex_fit import FitRig, Jaw, fit_vertices, residual_mm, show
 from retake.tests.flame_files import HEAD, needs_template, standin
 from retake.tools.flame_standin import StandIn
 from retake.tools.vertex_figures import curves, flame_rig, smooth_fields, within
@@ -189,41 +186,3 @@ def test_one_frame_alone_is_fitted() -> None:
     fit, added = fit_with_correctives(rig, show(rig, weights, turn)[:1], None, 0.1)
     assert fit.weights.shape == (1, len(rig.fields))
     assert added.worst_mm.max() < 0.05
-
-
-@settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 10_000), nearly_singular=st.booleans())
-def test_the_least_within_limits_is_the_least(seed: int, nearly_singular: bool) -> None:
-    rng = np.random.default_rng(seed)
-    N, P = 4, 12
-    root = rng.normal(size=(N, P, 6 if nearly_singular else P))
-    hessian = root @ root.transpose(0, 2, 1) + 1e-4 * np.eye(P)
-    gradient = rng.normal(size=(N, P))
-    low, high = -rng.random((N, P)), rng.random((N, P))
-    low[:, 0] = high[:, 0] = 0.0
-    found = solve_within(hessian, gradient, low, high)
-    assert (found >= low).all()
-    assert (found <= high).all()
-    presses = gradient - np.einsum("npq,nq->np", hessian, found)
-    inside = (found > low + 1e-9) & (found < high - 1e-9)
-    assert np.abs(presses[inside]).max(initial=0.0) < 1e-5
-    assert (presses[(found <= low + 1e-9) & (low < high)] < 1e-5).all()
-    assert (presses[(found >= high - 1e-9) & (low < high)] > -1e-5).all()
-
-
-@settings(max_examples=100, deadline=None)
-@given(seed=st.integers(0, 10_000), size=st.floats(0.0, 3.1))
-def test_turns_there_and_back(seed: int, size: float) -> None:
-    rng = np.random.default_rng(seed)
-    axis = rng.normal(size=3)
-    turn = size * axis / np.linalg.norm(axis)
-    R = rotation_matrices(turn[None])
-    assert np.abs(rotation_vectors(R)[0] - turn).max() < 1e-6
-    assert angles_of(R)[0] == pytest.approx(size, abs=1e-6)
-    cloud = rng.normal(size=(10, 3))
-    cloud -= cloud.mean(axis=0)
-    assert np.abs(best_rotations((cloud @ R[0].T)[None], cloud) - R).max() < 1e-9
-    vectors, shares = rng.normal(size=(1, 5, 3)), rng.random(5) * (0.3 if size > 2.0 else 1.0)
-    blended = np.eye(3) + shares[:, None, None] * (R - np.eye(3))
-    back = unposed(np.einsum("vab,nvb->nva", blended, vectors).astype(np.float32), shares, turn[None])
-    assert np.abs(back - vectors).max() < 1e-4
