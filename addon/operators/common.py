@@ -115,7 +115,7 @@ def why_no_takes(context: Context) -> str:
     if why_no_head(context):
         return why_no_head(context)
     library = library_in(context)
-    return "" if library is not None and library.takes else "There are no takes yet: generate some"
+    return "" if library is not None and library.takes else "There are no takes yet: press New Takes"
 
 
 def refuse(cls: type[bpy.types.Operator], reason: str) -> bool:

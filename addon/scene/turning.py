@@ -103,6 +103,15 @@ class Turn:
             return float((angle, *axis)[target.index])
         return float(self.base.to_euler(self.mode)[target.index])
 
+    def standing(self) -> FloatArray:
+        """Components (3,) or (4,) of its rotation mode as they stand now."""
+        name, count = rotation_path(self.mode)
+        return np.array([getattr(self.thing, name)[index] for index in range(count)], np.float64)
+
+    def stand(self, components: FloatArray) -> None:
+        """Set the components of its rotation mode."""
+        setattr(self.thing, rotation_path(self.mode)[0], components.tolist())
+
     def evaluated(self, depsgraph: bpy.types.Depsgraph) -> list[float]:
         """Rotation relative to rest in an evaluated scene, drivers and constraints included, in model axes."""
         owner = self.owner.evaluated_get(depsgraph)

@@ -8,16 +8,19 @@ from typing import Any
 
 import bpy
 
+from ...backend.protocol import HEAD_ROTATION
 from .. import compat
 from ..core.poses import GROUPS, LINKED, MOUTH_SHAPES, Control, controls_of
 from ..operators.common import record_in, why_no_head, why_no_shape_keys
 from ..operators.generate import PART_ITEMS
-from ..scene.axes import rotation_path
+from ..scene.axes import quaternion_to_components
 from ..scene.keying import OURS, key_type_at
 from ..scene.shot import armature_of, find_head
 from ..scene.targets import shape_groups, shown_blocks
-from ..scene.turning import turn_of
+from ..scene.turning import Turn, turn_of
 
+_TURNS = {"turnLeft": ("Turn Left", 1), "nodDown": ("Nod Down", 0), "tiltRight": ("Tilt Right", 2)}
+"""Slider of the head -> its label, and the axis in model axes (x to the character's left, y up, z forward)."""
 _GAZE = {"lookSide": ("eyeLookOut", "eyeLookIn"), "lookUp": ("eyeLookUp", "eyeLookDown")}
 
 
@@ -87,6 +90,32 @@ def _set_gaze(axis: str) -> Callable[[Any, float], None]:
     return set_
 
 
+def _turn() -> Turn | None:
+    """What turns the head that is meant."""
+    head = find_head(bpy.context)
+    return None if head is None else turn_of(record_in(bpy.context), armature_of(head))
+
+
+def _get_turned(place: int) -> Callable[[Any], float]:
+    def get(settings: Any) -> float:
+        turn = _turn()
+        return 0.0 if turn is None else float(turn.rotations(turn.standing()[None])[0, place])
+
+    return get
+
+
+def _set_turned(place: int) -> Callable[[Any, float], None]:
+    def set_(settings: Any, value: float) -> None:
+        turn = _turn()
+        if turn is not None:
+            standing = turn.standing()
+            rotation = turn.rotations(standing[None])[0]
+            rotation[place] = value
+            turn.stand(quaternion_to_components(turn.quaternions(rotation[None])[0], turn.mode, standing))
+
+    return set_
+
+
 class RETAKE_PG_pose(bpy.types.PropertyGroup):
     """Sliders that move left and right together, and how the section is shown. On the scene, so that undo has them."""
 
@@ -105,10 +134,12 @@ def _property_name(name: str) -> str:
 GETTERS = {
     **{control.name: _get_linked(control) for control in LINKED},
     **{axis: _get_gaze(axis) for axis in _GAZE},
+    **{name: _get_turned(place) for name, (_, place) in _TURNS.items()},
 }
 SETTERS = {
     **{control.name: _set_linked(control) for control in LINKED},
     **{axis: _set_gaze(axis) for axis in _GAZE},
+    **{name: _set_turned(place) for name, (_, place) in _TURNS.items()},
 }
 
 
@@ -129,6 +160,11 @@ RETAKE_PG_pose.__annotations__.update(
 )
 for _axis, _label in (("lookSide", "Look Left"), ("lookUp", "Look Up")):
     RETAKE_PG_pose.__annotations__[_property_name(_axis)] = _slider(_axis, _label, -1.0)
+for _name, (_label, _) in _TURNS.items():
+    RETAKE_PG_pose.__annotations__[_property_name(_name)] = (
+        f"bpy.props.FloatProperty(name={_label!r}, min=-3.0, max=3.0, soft_min=-0.8, soft_max=0.8, subtype='ANGLE', "
+        f"options={{'SKIP_SAVE'}}, get=GETTERS[{_name!r}], set=SETTERS[{_name!r}])"
+    )
 
 
 class PoseSection:
@@ -246,16 +282,18 @@ def _dot(curves: list[Any], frame: float) -> str:
 
 
 def _draw_head(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
-    """The rotation of what turns the head, in its own mode."""
-    head = find_head(context)
-    armature = armature_of(head) if head is not None else None
-    turn = turn_of(record_in(context), armature)
+    """How the head stands, in degrees, each slider with a dot for the keys of the whole turn."""
+    turn = _turn()
     if turn is None:
         layout.label(text="Nothing turns this head: choose a bone or an object under Character", icon="INFO")
         return
+    curves = [target.fcurve for target in turn.targets()]
+    icon = _dot(curves, context.scene.frame_current_final)
     column = layout.column(align=True)
-    column.use_property_decorate = True
-    column.prop(turn.thing, rotation_path(turn.mode)[0], text="")
+    for name in _TURNS:
+        row = column.row(align=True)
+        row.prop(context.scene.retake_pose, _property_name(name), slider=True)
+        row.operator("retake.toggle_key", text="", icon=icon, emboss=False).channels = HEAD_ROTATION[0]
 
 
 def _draw_group(group: str) -> Callable[[Any, bpy.types.Context], None]:

@@ -15,7 +15,7 @@ from retake.addon.scene.keying import key_type_at
 from retake.addon.scene.shot import open_shot
 from retake.addon.scene.summary import range_frames, summarise
 from retake.backend.protocol import CONTROL_NAMES
-from retake.tests.blender.helpers import Stage, error_of
+from retake.tests.blender.helpers import Stage, error_of, evaluated_points
 
 
 def block(stage: Stage, name: str) -> bpy.types.ShapeKey:
@@ -217,3 +217,21 @@ def test_the_panel_tells_the_frames_of_each_range(stage: Stage) -> None:
     assert range_frames(scene, stage.record, "PREVIEW", found) is None
     scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end = True, 5, 15
     assert range_frames(scene, stage.record, "PREVIEW", found) == Span(5, 15)
+
+
+@pytest.mark.parametrize("mode", ["QUATERNION", "XYZ", "AXIS_ANGLE"])
+def test_the_head_is_turned_in_degrees(stage: Stage, mode: str) -> None:
+    stage.neck.rotation_mode = mode
+    pose = stage.scene.retake_pose
+    pose.c_turnLeft, pose.c_nodDown = 0.4, 0.2
+    assert (pose.c_turnLeft, pose.c_nodDown, pose.c_tiltRight) == pytest.approx((0.4, 0.2, 0.0), abs=1e-5)
+    before = evaluated_points(stage)
+    nose = int(np.argmin(before[:, 1]))
+    assert before[nose, 0] > 0.02, "the nose goes to the character's left"
+    stage.scene.frame_set(20)
+    bpy.ops.retake.key_pose(group="HEAD")
+    stage.generate(count=2)
+    for take in (1, 2):
+        bpy.ops.retake.show_take(take=take)
+        stage.scene.frame_set(20)
+        assert (pose.c_turnLeft, pose.c_nodDown, pose.c_tiltRight) == pytest.approx((0.4, 0.2, 0.0), abs=1e-5)

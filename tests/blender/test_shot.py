@@ -77,7 +77,7 @@ def test_reasons_why_nothing_can_be_done(empty_scene: bpy.types.Scene) -> None:
     assert why_no_head(bpy.context) == "Select a head, or add the built-in one"
     bpy.ops.retake.add_head()
     assert why_no_generation(bpy.context) == "Import a recording first"
-    assert why_no_takes(bpy.context) == "There are no takes yet: generate some"
+    assert why_no_takes(bpy.context) == "There are no takes yet: press New Takes"
     with pytest.raises(RuntimeError, match="There are no takes yet"):
         bpy.ops.retake.show_take(take=1)
 
