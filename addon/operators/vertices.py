@@ -12,6 +12,8 @@ from ..scene.shot import find_head
 from ..scene.vertex_import import Options, import_vertices
 from .common import Context, Outcome, refuse, reporting, why_no_head, why_no_shape_keys
 
+VERTICES = "Face Vertices (.npy, .npz)"
+
 
 class RETAKE_OT_import_vertices(bpy.types.Operator):
     """Fit a sequence of vertices (FaceFormer, CodeTalker, VOCASET, ...) with the head's keys and jaw, and key them"""
@@ -81,7 +83,7 @@ class RETAKE_OT_import_vertices(bpy.types.Operator):
 
 def draw_in_menu(menu: bpy.types.Menu, context: Context) -> None:
     """The entry in File > Import."""
-    menu.layout.operator(RETAKE_OT_import_vertices.bl_idname, text="Face Vertices (.npy, .npz)")
+    menu.layout.operator(RETAKE_OT_import_vertices.bl_idname, text=VERTICES)
 
 
 def add_to_menu() -> None:

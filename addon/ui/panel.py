@@ -92,7 +92,6 @@ class RETAKE_PT_main(bpy.types.Panel):
             layout.operator("retake.make_editable", icon="LIBRARY_DATA_OVERRIDE")
         if any(head == meant for head, _ in due_heads(context.scene)):
             layout.operator("retake.update_joints", text="Joints Are Due: Update", icon="BONE_DATA")
-        layout.operator("retake.import_vertices", text="Import Vertices...", icon="IMPORT")
         layout.operator("retake.import_audio", icon="SOUND")
         record = record_in(context)
         if record is not None and record.audio_path:
