@@ -324,6 +324,8 @@ def _next_to_edges(edit: Edit) -> BoolArray:
 def _clear_target(snapshot: Snapshot, target: Target, status: NDArray[np.uint8], books: Books) -> None:
     """Take our keys off one curve; a curve that we made and nobody else used goes, its property back to its value."""
     fcurve, original = target.fcurve, books.library.original.get(target.curve_id)
+    if fcurve is None:
+        books.library.original.pop(target.curve_id, None)
     if fcurve is None or original is None:
         return
     old = snapshot.whole_table(target)
@@ -364,9 +366,12 @@ def _clear_curve(
         _apply(target, fcurve, edit, books, standing)
         restore_handles(fcurve, edit.table, original)
         books.library.original[target.curve_id] = after_write(original, old, removed, edit.table)
+        if not (edit.table["type"] == GENERATED).any():
+            del books.library.original[target.curve_id]  # it stands: the next Take 0 may be that of another property
         return
     compat.fcurves_of(target.owner).remove(fcurve)
     target.set_static(float(str(original.properties["value"])))
+    del books.library.original[target.curve_id]
     books.ledger.forget(target.curve_id)
     books.notes.frozen.pop(target.curve_id, None)
 
