@@ -326,9 +326,13 @@ def _clear_target(snapshot: Snapshot, target: Target, status: NDArray[np.uint8],
     fcurve, original = target.fcurve, books.library.original.get(target.curve_id)
     if fcurve is None:
         books.library.original.pop(target.curve_id, None)
-    if fcurve is None or original is None:
+    if fcurve is None:
         return
     old = snapshot.whole_table(target)
+    if original is None:
+        if not (old["type"] == GENERATED).any():
+            return
+        books.library.remember_original(target.curve_id, original_curve(target, old, False))  # its mesh was renamed
     shift = snapshot.shot.shifts[target.curve_id]
     locked = locked_stretches(old, [(span.start - shift, span.end - shift) for span in snapshot.locked])
     _clear_curve(target, old, _promoted(old, status), _REMOVED[status], locked, books)

@@ -9,7 +9,10 @@ import bpy
 import numpy as np
 import pytest
 
-from .helpers import Stage
+from retake.addon import compat
+from retake.addon.operators.character import why_not_changed
+
+from .helpers import Stage, error_of
 from .test_character import FRAMES, add_mesh, first_row, values_of
 
 
@@ -43,3 +46,71 @@ def test_another_bone_gets_its_own_rotation_back(stage: Stage) -> None:
     bpy.ops.retake.show_take(take=1)
     bpy.ops.retake.show_original()
     assert np.allclose(root.rotation_quaternion, (0.8, 0.6, 0.0, 0.0))
+
+
+def test_a_mesh_that_may_not_be_written_holds_nothing_up(stage: Stage) -> None:
+    teeth, tongue, beard = (add_mesh(stage, name, ("jawOpen",)) for name in ("Teeth", "Tongue", "Beard"))
+    driver = teeth.data.shape_keys.key_blocks["jawOpen"].driver_add("value").driver
+    source = driver.variables.new().targets[0]
+    source.id_type, source.id, source.data_path = "KEY", stage.key, 'key_blocks["jawOpen"].value'
+    driver.expression = "var"
+    for thing, setting in ((tongue, "lock"), (beard, "mute")):
+        key = thing.data.shape_keys
+        key.key_blocks["jawOpen"].keyframe_insert("value", frame=5)
+        setattr(next(iter(compat.fcurves_of(key))), setting, True)
+    stage.generate(count=1)
+    assert np.ptp(stage.at("jawOpen", FRAMES)) > 0.05
+    shown = np.clip(values_of(stage.head, "jawOpen", FRAMES), 0.0, 1.0)
+    assert np.allclose(values_of(teeth, "jawOpen", FRAMES), shown, atol=1e-6), "its driver moves it"
+    for thing in (tongue, beard):
+        assert Stage.all_keys_of(thing.data.shape_keys) == {('key_blocks["jawOpen"].value', 0): [(5.0, 0.0)]}
+
+
+def test_a_row_on_another_mesh_is_that_shape_keys_only_use(stage: Stage) -> None:
+    teeth = add_mesh(stage, "Teeth", ("jawOpen", "jawForward"))
+    bpy.ops.retake.add_row(channel="jawForward")
+    row = first_row()
+    row.kind, row.thing, row.name = "SHAPE_KEY", teeth, "jawOpen"
+    stage.generate(count=1)
+    places = [(target.owner, target.data_path, target.index) for target in stage.shot.targets]
+    assert len(places) == len(set(places))
+
+
+def test_a_renamed_mesh_is_cleared_too(stage: Stage) -> None:
+    teeth = add_mesh(stage, "Teeth", ("jawOpen",))
+    stage.generate(count=1)
+    bpy.context.scene.frame_set(int(np.argmax(stage.at("jawOpen", np.arange(1.0, 60.0)))) + 1)
+    teeth.name = "Zahn"
+    bpy.ops.retake.show_original()
+    assert not Stage.all_keys_of(teeth.data.shape_keys)
+    assert teeth.data.shape_keys.key_blocks["jawOpen"].value == 0.0
+
+
+def test_a_row_whose_object_was_deleted_can_be_removed(stage: Stage) -> None:
+    control = bpy.data.objects.new("Control", None)
+    stage.scene.collection.objects.link(control)
+    control["open"] = 0.0
+    add_property_row("jawOpen", control, '["open"]')
+    stage.generate(count=2)
+    bpy.data.objects.remove(control)
+    assert "names no object" in error_of(bpy.ops.retake.show_original)
+    assert bpy.ops.retake.remove_row() == {"FINISHED"}
+    bpy.ops.retake.show_take(take=2)
+    assert np.ptp(stage.at("jawOpen", FRAMES)) > 0.05
+    bpy.ops.retake.show_original()
+    assert not Stage.all_keys_of(stage.key)
+
+
+def test_a_renamed_bone_is_named_anew(stage: Stage) -> None:
+    bpy.ops.retake.add_row(channel="jawOpen")
+    row = first_row()
+    row.kind, row.thing, row.name, row.component = "BONE", stage.rig, "jaw", "LOC_X"
+    stage.generate(count=2)
+    assert "show the Original first" in why_not_changed(bpy.context)
+    stage.rig.data.bones["jaw"].name = "Kiefer"
+    assert not why_not_changed(bpy.context)
+    first_row().name = "Kiefer"
+    bpy.ops.retake.show_take(take=2)
+    assert np.ptp(stage.at("jawOpen row", FRAMES)) > 0.05
+    bpy.ops.retake.show_original()
+    assert not Stage.all_keys_of(stage.rig)
