@@ -12,7 +12,7 @@ from ...backend.errors import InputError
 from ...backend.protocol import CONTROL_NAMES
 from ..core.poses import label_of
 from ..core.rig_names import unmapped
-from ..operators.character import driven_targets, presets, why_not_changed
+from ..operators.character import driven_targets, is_good, presets, why_not_changed
 from ..operators.common import record_in, why_no_head, why_no_shape_keys
 from ..scene.character import armature_of, is_driven_too, other_meshes
 from ..scene.flame_controls import control_on_flame, corrected_names
@@ -42,15 +42,7 @@ class RETAKE_UL_rows(bpy.types.UIList):
         row = layout.row(align=True)
         row.label(text=label_of(item.channel))
         where = {"BONE": f"{item.name} {item.component}", "SHAPE_KEY": item.name, "PROPERTY": item.path}[item.kind]
-        row.label(text=where.replace("_", " "), icon="NONE" if _is_good(item) else "ERROR")
-
-
-def _is_good(row: Any) -> bool:
-    try:
-        target_of(row, 0)
-    except InputError:
-        return False
-    return True
+        row.label(text=where.replace("_", " "), icon="NONE" if is_good(item) else "ERROR")
 
 
 class RETAKE_MT_tables(bpy.types.Menu):
