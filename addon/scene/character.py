@@ -78,14 +78,15 @@ def with_other_meshes(targets: list[Target], meshes: list[bpy.types.Object]) -> 
 
 
 def _following(named: Target, target: Target, found: list[Target]) -> list[Target]:
-    """A target as it follows one of those found: that of its own kind, else the only one of its channels; else none."""
+    """A target as it follows one of those found: that of its own kind, else one of its channel's; else none."""
     alike = [each for each in found if each.shown.leader is None and each.curve_id == target.curve_id]
     same = [each for each in found if each.shown.leader is None and each.channels == target.channels]
-    leader = alike[0] if alike else same[0] if len(same) == 1 else None
+    shared = len(same) == 1 or len(target.channels) == 1  # those of one channel show equal shares of it
+    leader = alike[0] if alike else same[0] if same and shared else None
     if leader is None:
         return []
     place = [each for each in found if each.channels == leader.channels].index(leader)
-    gain = 1.0 if alike else _ratio(leader.shown.shows, target.shown.shows)
+    gain = 1.0 if alike else len(same) * _ratio(leader.shown.shows, target.shown.shows)
     follows = Property((0.0,) * len(leader.channels), leader=place, gain=gain)
     return [replace(named, channels=leader.channels, shown=follows)]
 

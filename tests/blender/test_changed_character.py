@@ -114,3 +114,15 @@ def test_a_renamed_bone_is_named_anew(stage: Stage) -> None:
     assert np.ptp(stage.at("jawOpen row", FRAMES)) > 0.05
     bpy.ops.retake.show_original()
     assert not Stage.all_keys_of(stage.rig)
+
+
+def test_rows_of_one_channel_each_go_their_whole_way(stage: Stage) -> None:
+    teeth = add_mesh(stage, "Teeth", ("jawOpen",))
+    stage.rig["turn"], stage.rig["slide"] = 0.0, 0.0
+    add_property_row("jawOpen", stage.rig, '["turn"]', gain=1.0)
+    add_property_row("jawOpen", stage.rig, '["slide"]', gain=-0.01)
+    stage.generate(count=1)
+    turn, slide = stage.at("jawOpen row", FRAMES), stage.at("jawOpen row 2", FRAMES)
+    assert np.ptp(turn) > 0.05
+    assert np.allclose(slide, -0.01 * turn, atol=1e-6)
+    assert np.allclose(values_of(teeth, "jawOpen", FRAMES), np.clip(turn, 0.0, 1.0), atol=1e-5)
