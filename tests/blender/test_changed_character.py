@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import bpy
@@ -126,3 +127,36 @@ def test_rows_of_one_channel_each_go_their_whole_way(stage: Stage) -> None:
     assert np.ptp(turn) > 0.05
     assert np.allclose(slide, -0.01 * turn, atol=1e-6)
     assert np.allclose(values_of(teeth, "jawOpen", FRAMES), np.clip(turn, 0.0, 1.0), atol=1e-5)
+
+
+@pytest.mark.parametrize("path", ["dimensions", "active_shape_key_index", "dimensions[1]"])
+def test_what_cannot_be_keyed_is_refused(stage: Stage, path: str) -> None:
+    add_property_row("jawOpen", stage.rig, path)
+    assert "cannot be keyed" in error_of(bpy.ops.retake.new_takes, count=1)
+
+
+@pytest.mark.parametrize("path", ["location[1]", 'pose.bones["jaw"].location[1]', '["three"][1]'])
+def test_a_place_in_an_array_may_stand_in_the_path(stage: Stage, path: str) -> None:
+    stage.rig["three"] = [0.0, 0.5, 1.0]
+    row = add_property_row("jawOpen", stage.rig, path)
+    row.offset = 0.5
+    before = stage.target("jawOpen row").static
+    stage.generate(count=1)
+    curve = stage.curve("jawOpen row")
+    assert (curve.data_path, curve.array_index) == (path.removesuffix("[1]"), 1)
+    bpy.context.scene.frame_set(20)
+    shown = stage.target("jawOpen row").value_in(bpy.context.evaluated_depsgraph_get())
+    assert shown == pytest.approx(curve.evaluate(20), abs=1e-6)
+    bpy.ops.retake.show_original()
+    assert stage.target("jawOpen row").static == pytest.approx(before)
+
+
+def test_a_row_on_what_is_linked_is_refused(stage: Stage, tmp_path: Path) -> None:
+    other = bpy.data.objects.new("Far", None)
+    other["open"] = 0.0
+    bpy.data.libraries.write(str(tmp_path / "far.blend"), {other})
+    bpy.data.objects.remove(other)
+    with bpy.data.libraries.load(str(tmp_path / "far.blend"), link=True) as (_, wanted):
+        wanted.objects = ["Far"]
+    add_property_row("jawOpen", wanted.objects[0], '["open"]')
+    assert "linked from another file" in error_of(bpy.ops.retake.new_takes, count=1)
