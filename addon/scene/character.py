@@ -14,17 +14,18 @@ from .targets import Target, obstacles, place_in, shape_groups, shape_key_target
 _LEFT = "retake_left_alone"  # on an object: the animator does not want it driven
 
 
-def other_meshes(scene: bpy.types.Scene, head: bpy.types.Object) -> list[bpy.types.Object]:
+def other_meshes(scene: bpy.types.Scene, head: bpy.types.Object, with_linked: bool = False) -> list[bpy.types.Object]:
     """Meshes with shape keys of ours that hang on the same armature or parent as a head, or on it, in order of name.
 
-    Not those that are heads themselves, or copies of it that may become such, and not those that cannot be keyed.
+    Not those that are heads themselves, or copies of it that may become such, and not those that cannot be keyed
+    unless `with_linked`.
     """
     armature, parent = armature_of(head), head.parent
     heads = {record.head for record in scene.retake.heads}
     found, keys = [], {head.data.shape_keys}
     for thing in scene.objects:
         key = thing.data.shape_keys if thing.type == "MESH" and thing != head else None
-        if key is None or key in keys or thing in heads or not compat.is_editable(key):
+        if key is None or key in keys or thing in heads or not (with_linked or compat.is_editable(key)):
             continue
         if len(thing.data.vertices) == len(head.data.vertices):
             continue

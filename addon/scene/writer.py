@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ...backend.protocol import HEAD_ROTATION
 from .. import compat
+from ..core.given import HALF_FRAME
 from ..core.keys import KeyState, KeyStatus
 from ..core.ledger import Ledger
 from ..core.library import Library
@@ -120,7 +121,8 @@ def _write_target(
     shift, old = shot.shifts[target.curve_id], snapshot.whole_table(target)
     removed = _REMOVED[status]
     disturbing = _disturbing(old, plan.cleared, shift)
-    windows = [_window(span, plan.frames - shift, values, old, removed, shift) for span in plan.rewrite]
+    apart = SAME_FRAME if target.shown.leader is None else HALF_FRAME
+    windows = [_window(span, plan.frames - shift, values, old, removed, shift, apart) for span in plan.rewrite]
     fcurve = target.fcurve
     is_corrected = (status == KeyStatus.CORRECTED).any()  # has to be recorded as given, even if nothing is free
     if not len(plan.frames) and not removed.any() and not plan.restore and not is_corrected:
@@ -190,11 +192,13 @@ def _disturbing(old: Table, cleared: Sequence[Span], shift: float) -> BoolArray:
     return within & (old["type"] == GENERATED)
 
 
-def _window(span: Span, frames: FloatArray, values: FloatArray, old: Table, removed: BoolArray, shift: float) -> Window:
-    """A range of a plan with its keys, in frames of the action; keys the curve has of the animator are left out."""
+def _window(
+    span: Span, frames: FloatArray, values: FloatArray, old: Table, removed: BoolArray, shift: float, apart: float
+) -> Window:
+    """A range of a plan with its keys, in frames of the action; none within `apart` frames of one of the animator."""
     first, last = span.start - shift, span.end - shift
     stay = old["co"][~removed, 0].astype(np.float64)
-    taken = np.abs(frames[:, None] - stay[None]).min(axis=1, initial=np.inf) < SAME_FRAME if len(frames) else frames > 0
+    taken = np.abs(frames[:, None] - stay[None]).min(axis=1, initial=np.inf) < apart if len(frames) else frames > 0
     inside = (frames >= first - 0.5) & (frames <= last + 0.5) & ~taken
     return Window(first, last, frames[inside], values[inside])
 
@@ -437,14 +441,15 @@ def _group_values(
     """Curve id -> planned values (K,) of the properties that show some channels together.
 
     At the animator's keys they are those that the curves have there, so that a property without a key of its own gets
-    exactly what it shows now; what follows another one follows its key.
+    exactly what it shows now; what follows another one follows its key, and its own keys are its own.
     """
     shot, plan = snapshot.shot, plans[channels[0]]
     members, binding = shot.groups[channels], shot.bindings[channels]
     if binding.is_plain:
         return {members[0].curve_id: plan.values}
     found = binding.values_of(np.stack([plans[name].values for name in channels], axis=-1))
-    rows = np.flatnonzero(_near(plan.frames, _keyed_frames(snapshot, members, statuses)))
+    leading = [target for target in members if target.shown.leader is None]
+    rows = np.flatnonzero(_near(plan.frames, _keyed_frames(snapshot, leading, statuses)))
     if len(rows):
         standing = np.stack([snapshot.raw(target, plan.frames[rows]) for target in members], axis=-1)
         found[rows] = binding.following(standing)

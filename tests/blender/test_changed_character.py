@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from retake.addon import compat
 from retake.addon.operators.character import why_not_changed
+from retake.addon.operators.common import current_shot
 
 from .helpers import Stage, error_of
 from .test_character import FRAMES, add_mesh, first_row, values_of
@@ -160,3 +162,72 @@ def test_a_row_on_what_is_linked_is_refused(stage: Stage, tmp_path: Path) -> Non
         wanted.objects = ["Far"]
     add_property_row("jawOpen", wanted.objects[0], '["open"]')
     assert "linked from another file" in error_of(bpy.ops.retake.new_takes, count=1)
+
+
+def test_a_key_on_another_mesh_is_its_own(make_stage: Callable[..., Stage]) -> None:
+    plain = make_stage()
+    plain.generate(count=1, seed=4)
+    frames = np.arange(10.0, 30.0)
+    wanted = plain.at("jawOpen", frames)
+    stage = make_stage()
+    teeth = add_mesh(stage, "Teeth", ("jawOpen",))
+    block = teeth.data.shape_keys.key_blocks["jawOpen"]
+    block.value = 0.5
+    block.keyframe_insert("value", frame=20.25)
+    stage.generate(count=2, seed=4)
+    assert np.allclose(stage.at("jawOpen", frames), wanted, atol=1e-5), "the head's jaw is given nothing"
+    table = stage.table("jawOpen@Teeth")
+    assert stage.at("jawOpen@Teeth", [20.25])[0] == pytest.approx(0.5, abs=1e-6)
+    near = table["co"][np.abs(table["co"][:, 0] - 20.25) < 0.5]
+    assert len(near) == 1
+    stage.key_value("jawOpen", 25.0, 0.7)
+    bpy.ops.retake.update_take()
+    for take in (2, 1):
+        bpy.ops.retake.show_take(take=take)
+        assert stage.at("jawOpen@Teeth", [25.0, 20.25]) == pytest.approx([0.7, 0.5], abs=1e-6)
+    bpy.ops.retake.show_original()
+    assert Stage.all_keys_of(teeth.data.shape_keys) == {('key_blocks["jawOpen"].value', 0): [(20.25, 0.5)]}
+
+
+def test_an_object_with_a_parent_rests_as_it_stood(stage: Stage) -> None:
+    parent, hat = bpy.data.objects.new("Parent", None), bpy.data.objects.new("Hat", None)
+    for thing in (parent, hat):
+        stage.scene.collection.objects.link(thing)
+    parent.rotation_euler = (0.0, 0.3, 1.2)
+    bpy.context.view_layer.update()
+    hat.parent, hat.matrix_parent_inverse = parent, parent.matrix_world.inverted()
+    hat.rotation_euler = (0.5, 0.2, 0.1)
+    stage.record.turned_by, stage.record.turn_object = "OBJECT", hat
+    bpy.context.view_layer.objects.active = stage.head
+    bpy.context.view_layer.update()
+    turn = stage.shot.turn
+    assert turn is not None
+    assert np.allclose(turn.rotations(np.array([hat.rotation_euler[:]])), 0.0, atol=1e-6)
+    assert np.allclose(turn.evaluated(bpy.context.evaluated_depsgraph_get()), 0.0, atol=1e-6)
+
+
+def test_other_meshes_of_a_linked_character_move_too(stage: Stage, tmp_path: Path) -> None:
+    teeth, tongue = (add_mesh(stage, name, ("jawOpen",)) for name in ("Teeth", "Tongue"))
+    hero = bpy.data.collections.new("Hero")
+    for thing in (stage.head, stage.rig, teeth, tongue):
+        for collection in list(thing.users_collection):
+            collection.objects.unlink(thing)
+        hero.objects.link(thing)
+    stage.scene.collection.children.link(hero)
+    bpy.data.libraries.write(str(tmp_path / "hero.blend"), {hero})
+    speech = stage.recording.path
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    with bpy.data.libraries.load(str(tmp_path / "hero.blend"), link=True) as (_, wanted):
+        wanted.collections = ["Hero"]
+    instance = bpy.data.objects.new("Hero", None)
+    instance.instance_type, instance.instance_collection = "COLLECTION", wanted.collections[0]
+    bpy.context.scene.collection.objects.link(instance)
+    bpy.context.view_layer.objects.active = instance
+    bpy.ops.retake.make_editable()
+    bpy.ops.retake.import_audio(filepath=str(speech), frame=1)
+    bpy.ops.retake.new_takes(count=1, seed=1)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "shot.blend"))
+    meshes = current_shot(bpy.context).meshes
+    assert [mesh.name for mesh in meshes] == ["Teeth", "Tongue"]
+    assert all(np.ptp(values_of(mesh, "jawOpen", FRAMES)) > 0.05 for mesh in meshes)
