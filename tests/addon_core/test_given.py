@@ -139,7 +139,7 @@ def test_two_groups_of_curves_with_one_channel_are_refused() -> None:
 
 
 def test_a_curve_that_follows_gives_nothing() -> None:
-    first, second = curve("jawOpen", {10.0: 0.5}), curve("jawOpen", {20.0: 0.7})
+    first, second = curve("jawOpen", [10.0], [0.5]), curve("jawOpen", [20.0], [0.7])
     given = given_of([first, replace(second, curve_id="other", follows=True)])
     assert given.channels["jawOpen"].frames.tolist() == [10.0]
 
