@@ -8,7 +8,7 @@ the new keys inside it; they are frozen where they stood, noted, and given back 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import bpy
@@ -23,6 +23,7 @@ from ..core.ledger import Ledger
 from ..core.library import Library
 from ..core.render import ChannelPlan
 from ..core.steps import Steps
+from ..core.takes import OriginalCurve
 from ..core.timing import Span
 from .axes import quaternion_to_components
 from .edit import FAR, GENERATED, SIDES, Edit, Window, clear_curve, edit_curve, freeze, locked_stretches
@@ -131,7 +132,7 @@ def _write_target(
         old, status, removed = old[~disturbing], status[~disturbing], removed[~disturbing]
     library, name = books.library, target.curve_id
     if name not in library.original:
-        library.remember_original(name, original_curve(target, old, name in books.ledger.curves))
+        library.remember_original(name, _first_seen(shot, target, old, books))
     original = library.original[name]
     restored = restored_keys(with_replaced(original, old, removed), plan.restore, shift)
     if not len(plan.frames) and not len(old) and not len(restored):
@@ -151,6 +152,20 @@ def _write_target(
         edit = _with_restored(edit, restored)
     _apply(target, fcurve if fcurve is not None else _new_curve(shot, target, books), edit, books, old)
     library.original[name] = after_write(original, old, removed, edit.table)
+
+
+def _first_seen(shot: Shot, target: Target, old: Table, books: Books) -> OriginalCurve:
+    """Take 0 of a curve that is written for the first time.
+
+    Where a take of ours turned the neck in another rotation mode, Blender made the new mode's values of that: the neck
+    rests then.
+    """
+    original = original_curve(target, old, target.curve_id in books.ledger.curves)
+    if target.channels != HEAD_ROTATION or shot.turn is None or original.existed:
+        return original
+    if not any(former.curve_id in books.ledger.curves for former in shot.turn.former_targets()):
+        return original
+    return replace(original, properties={**original.properties, "value": shot.turn.rest_value(target)})
 
 
 def _write_values(snapshot: Snapshot, target: Target, plan: ChannelPlan, values: FloatArray, books: Books) -> bool:

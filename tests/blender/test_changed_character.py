@@ -231,3 +231,16 @@ def test_other_meshes_of_a_linked_character_move_too(stage: Stage, tmp_path: Pat
     meshes = current_shot(bpy.context).meshes
     assert [mesh.name for mesh in meshes] == ["Teeth", "Tongue"]
     assert all(np.ptp(values_of(mesh, "jawOpen", FRAMES)) > 0.05 for mesh in meshes)
+
+
+def test_a_rotation_mode_changed_while_a_take_plays_leaves_no_turn(stage: Stage) -> None:
+    neck = stage.rig.pose.bones["neck"]
+    neck.rotation_mode = "QUATERNION"
+    stage.generate(count=1)
+    turns = np.abs(stage.tracks(np.arange(1.0, 70.0))[stage.neck_ids()[1]])
+    bpy.context.scene.frame_set(int(np.argmax(turns)) + 1)
+    neck.rotation_mode = "XYZ"
+    bpy.ops.retake.show_take(take=1)
+    bpy.ops.retake.show_original()
+    assert np.allclose(neck.rotation_euler, 0.0)
+    assert np.allclose(neck.rotation_quaternion, (1.0, 0.0, 0.0, 0.0))
