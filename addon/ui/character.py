@@ -123,7 +123,9 @@ def _draw_meshes(layout: bpy.types.UILayout, context: bpy.types.Context, head: b
 def _draw_found(layout: bpy.types.UILayout, context: bpy.types.Context, record: Any, head: bpy.types.Object) -> None:
     """How many controls were found by name, which have nothing, and which are driven."""
     groups = [
-        group for thing in (head, *other_meshes(context.scene, head)) for group in shape_groups(thing.data.shape_keys)
+        group
+        for thing in (head, *filter(is_driven_too, other_meshes(context.scene, head)))
+        for group in shape_groups(thing.data.shape_keys)
     ]
     rowed = {row.channel for row in record.rows} if record is not None else set()
     missing = [name for name in unmapped(groups) if name not in rowed]
