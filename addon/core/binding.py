@@ -96,7 +96,9 @@ class Binding:
         if self.is_plain:
             return np.asarray(channels, np.float64)
         offset, low, high = (self._column(name) for name in ("offset", "low", "high"))
-        led = offset + _nearest(self._shows, channels, self.channels, low - offset, high - offset)
+        unit = 1.0 / np.abs(self._shows[:, 0]) if len(self.channels) == 1 else np.ones(len(offset))  # each goes its way
+        limits = ((low - offset) / unit, (high - offset) / unit)
+        led = offset + unit * _nearest(unit[:, None] * self._shows, channels, self.channels, *limits)
         return self.with_followers(led)
 
     def following(self, values: FloatArray) -> FloatArray:

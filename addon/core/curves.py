@@ -63,6 +63,7 @@ class CurveKeys:
         locked: The curve (or its group) is locked.
         layered: A strip of the NLA plays the value, and a new curve would silence it at all times.
         locked_spans: Spans of frames that the animator locked.
+        follows: It repeats another curve of its channels: its keys stay, but give the channels nothing.
     """
 
     curve_id: str
@@ -78,6 +79,7 @@ class CurveKeys:
     locked: bool = False
     layered: bool = False
     locked_spans: tuple[Span, ...] = ()
+    follows: bool = False
 
     def __post_init__(self) -> None:
         count = len(self.frames)

@@ -143,11 +143,13 @@ def _collect_group(names: tuple[str, ...], curves: Sequence[CurveState]) -> dict
     """Given channels of one group from its curves (several for the neck)."""
     if len(names) == len(curves) == 1 and (curves[0].status == KeyStatus.GENERATED).all():
         return {names[0]: _nothing_given(curves[0])}
-    frames = _distinct(np.concatenate([curve.keys.frames[curve.given] for curve in curves]))
+    leading = [curve for curve in curves if not curve.keys.follows]
+    frames = _distinct(np.concatenate([curve.keys.frames[curve.given] for curve in leading]))
     holds = [_holds(curve) for curve in curves]
     locked = tuple(span for curve in curves for span in curve.keys.locked_spans)
     bare = tuple(span for span in holds[0] if all(_covers(other, span) for other in holds[1:]))
-    held = tuple(span for spans in holds for span in spans) + locked
+    led = (spans for curve, spans in zip(curves, holds, strict=True) if not curve.keys.follows)
+    held = tuple(span for spans in led for span in spans) + locked
     obstacle = next((curve.keys.obstacle for curve in curves if curve.keys.obstacle), "")
     evaluate = _held_evaluation(curves, bare)
     values = evaluate(frames) if len(frames) else np.zeros((0, len(names)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import bpy
 
@@ -27,6 +28,7 @@ from ..scene.table import (
     target_of,
 )
 from ..scene.targets import Target, shape_key_targets
+from ..scene.turning import turn_of
 from .common import Context, Outcome, record_in, refuse, reporting, why_no_head
 
 _PRESETS = "presets/retake/tables"
@@ -35,13 +37,29 @@ _NAME = re.compile(r"[^\w -]+")
 
 
 def why_not_changed(context: Context) -> str:
-    """Why a head's table cannot be changed now; empty where it can."""
+    """Why a head's table cannot be changed now; empty where it can, and where it names what is gone: mend it then."""
     if why_no_head(context):
         return why_no_head(context)
     record = record_in(context)
-    if record is not None and state.load_notes(record).shown:
+    if record is not None and state.load_notes(record).shown and not _names_what_is_gone(context, record):
         return "A take plays on these properties: show the Original first"
     return ""
+
+
+def _names_what_is_gone(context: Context, record: state.RETAKE_PG_head) -> bool:
+    """Whether a row, or what turns the head, was renamed or removed: no take and no Original can be shown then."""
+    if record.turned_by in ("BONE", "OBJECT") and turn_of(record, armature_of(find_head(context))) is None:
+        return True
+    return not all(is_good(row) for row in record.rows)
+
+
+def is_good(row: Any) -> bool:
+    """Whether a row names what can be keyed."""
+    try:
+        target_of(row, 0)
+    except InputError:
+        return False
+    return True
 
 
 def record_for_change(context: Context) -> state.RETAKE_PG_head:

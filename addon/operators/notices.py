@@ -114,6 +114,7 @@ def reached_limits(shot: Shot) -> list[str]:
         fcurve.keyframe_points.foreach_get("co", co)
         if co[1::2].max() > block.slider_max + _VISIBLE or co[1::2].min() < block.slider_min - _VISIBLE:
             passed.append(block.name)
+    passed = list(dict.fromkeys(passed))  # the meshes of a character have the same ones
     if not passed:
         return []
     more = f" and {len(passed) - _NAMED} more" if len(passed) > _NAMED else ""

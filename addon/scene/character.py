@@ -9,22 +9,23 @@ import bpy
 
 from .. import compat
 from ..core.binding import Property
-from .targets import Target, shape_groups, shape_key_targets
+from .targets import Target, obstacles, place_in, shape_groups, shape_key_targets
 
 _LEFT = "retake_left_alone"  # on an object: the animator does not want it driven
 
 
-def other_meshes(scene: bpy.types.Scene, head: bpy.types.Object) -> list[bpy.types.Object]:
+def other_meshes(scene: bpy.types.Scene, head: bpy.types.Object, with_linked: bool = False) -> list[bpy.types.Object]:
     """Meshes with shape keys of ours that hang on the same armature or parent as a head, or on it, in order of name.
 
-    Not those that are heads themselves, or copies of it that may become such, and not those that cannot be keyed.
+    Not those that are heads themselves, or copies of it that may become such, and not those that cannot be keyed
+    unless `with_linked`.
     """
     armature, parent = armature_of(head), head.parent
     heads = {record.head for record in scene.retake.heads}
     found, keys = [], {head.data.shape_keys}
     for thing in scene.objects:
         key = thing.data.shape_keys if thing.type == "MESH" and thing != head else None
-        if key is None or key in keys or thing in heads or not compat.is_editable(key):
+        if key is None or key in keys or thing in heads or not (with_linked or compat.is_editable(key)):
             continue
         if len(thing.data.vertices) == len(head.data.vertices):
             continue
@@ -61,21 +62,34 @@ def with_other_meshes(targets: list[Target], meshes: list[bpy.types.Object]) -> 
     """A head's targets and those of other meshes.
 
     A shape key for what the head has follows the head's; for what only it has, as eyes have their looks, it leads. One
-    that would need several of the head's at once is left.
+    that would need several of the head's at once is left, and so is what may not be written: it holds nothing up.
     """
-    found = list(targets)
+    found, own = list(targets), {place_in(target) for target in targets}
     for thing in meshes:
+        leading = {name for each in found for name in each.channels}
         for target in shape_key_targets(thing.data.shape_keys):
             named = replace(target, curve_id=f"{target.curve_id}@{thing.name}")
-            group = [each for each in found if each.channels == target.channels]
-            carried = {name for each in found for name in each.channels}
-            if not group and not carried & set(target.channels):
+            if place_in(target) in own:
+                continue  # a row of the table
+            if not leading & set(target.channels):
                 found.append(named)
-            elif len(group) == 1 or (group and all(each.shown.leader is not None for each in group[1:])):
-                gain = _ratio(group[0].shown.shows, target.shown.shows)
-                follows = Property((0.0,) * len(target.channels), leader=0, gain=gain)
-                found.append(replace(named, shown=follows))
+            elif not obstacles(target, target.fcurve).any:
+                found += _following(named, target, found)
     return found
+
+
+def _following(named: Target, target: Target, found: list[Target]) -> list[Target]:
+    """A target as it follows one of those found: that of its own kind, else one of its channel's; else none."""
+    alike = [each for each in found if each.shown.leader is None and each.curve_id == target.curve_id]
+    same = [each for each in found if each.shown.leader is None and each.channels == target.channels]
+    shared = len(same) == 1 or len(target.channels) == 1  # those of one channel show equal shares of it
+    leader = alike[0] if alike else same[0] if same and shared else None
+    if leader is None:
+        return []
+    place = [each for each in found if each.channels == leader.channels].index(leader)
+    gain = 1.0 if alike else len(same) * _ratio(leader.shown.shows, target.shown.shows)
+    follows = Property((0.0,) * len(leader.channels), leader=place, gain=gain)
+    return [replace(named, channels=leader.channels, shown=follows)]
 
 
 def _ratio(leader: tuple[float, ...], follower: tuple[float, ...]) -> float:

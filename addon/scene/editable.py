@@ -7,7 +7,7 @@ import bpy
 
 from ...backend.errors import RigError
 from .. import compat
-from .shot import armature_of
+from .shot import armature_of, other_meshes
 
 
 def linked_instance(obj: bpy.types.Object | None) -> bpy.types.Collection | None:
@@ -56,7 +56,11 @@ def make_editable(scene: bpy.types.Scene, layer: bpy.types.ViewLayer, chosen: bp
         armature.override_create(remap_local_usages=True)
     if head.data.library is not None:
         head.data.override_create(remap_local_usages=True)
-    for owner in (head, head.data, armature_of(head)):
+    others = other_meshes(scene, head, with_linked=True)
+    for thing in others:
+        if thing.library is None and thing.data.library is not None:
+            thing.data.override_create(remap_local_usages=True)
+    for owner in (head, head.data, armature_of(head), *others, *(thing.data for thing in others)):
         if owner is not None and getattr(owner, "override_library", None) is not None:
             owner.override_library.is_system_override = False
     if is_locked_by_link(head):

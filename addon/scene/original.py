@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...backend.protocol import HEAD_ROTATION
 from ..core.takes import OriginalCurve
 from ..core.timing import Span
 from .edit import GENERATED, SIDES
@@ -37,7 +38,8 @@ def original_curve(target: Target, old: Table, is_known: bool) -> OriginalCurve:
     arrays: dict[str, NDArray[Any]] = {"frames": old["co"][:, 0].astype(np.float64)}
     if len(old):
         arrays |= {name: old[name].copy() for name in KEY.names or ()}
-    properties = {"value": target.static, "extrapolation": fcurve.extrapolation if fcurve else "CONSTANT"}
+    value = target.rest if copied.any() and target.channels != HEAD_ROTATION else target.static
+    properties = {"value": value, "extrapolation": fcurve.extrapolation if fcurve else "CONSTANT"}
     return OriginalCurve(existed, arrays, {**properties, "is_whole": is_whole})
 
 

@@ -156,6 +156,7 @@ def _curve_keys(
         locked=blocked.locked,
         layered=blocked.layered,
         locked_spans=tuple(locked),
+        follows=target.shown.leader is not None,
     )
 
 

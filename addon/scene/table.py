@@ -16,6 +16,7 @@ import numpy as np
 
 from ...backend.errors import InputError
 from ...backend.protocol import CONTROL_NAMES, HEAD_ROTATION
+from .. import compat
 from ..core.binding import Property
 from ..core.poses import label_of
 from .rows import COMPONENTS
@@ -51,9 +52,10 @@ class Place:
             return key, f'key_blocks["{bpy.utils.escape_identifier(self.name)}"].value', 0
         if self.kind == "BONE":
             return self._bone()
+        path, index = _split(self.path, self.index)
         try:
-            value = self.thing.path_resolve(self.path)
-            number = value if isinstance(value, (int, float)) else value[self.index]
+            value = self.thing.path_resolve(path)
+            number = value if isinstance(value, (int, float)) else value[index]
         except (ValueError, TypeError, IndexError, KeyError):
             number = None
         if not isinstance(number, (int, float)):
@@ -61,7 +63,9 @@ class Place:
                 f"'{self.thing.name}' has no number at '{self.path}'.",
                 "Copy the data path by a right click on the property.",
             )
-        return self.thing, self.path, self.index
+        if not _can_be_keyed(self.thing, path):
+            raise InputError(f"'{self.path}' of '{self.thing.name}' cannot be keyed.", "Choose another property.")
+        return self.thing, path, 0 if isinstance(value, (int, float)) else index
 
     def _bone(self) -> tuple[bpy.types.ID, str, int]:
         bones = self.thing.pose.bones if self.thing.pose is not None else {}
@@ -75,6 +79,22 @@ class Place:
                 "Choose an Euler mode for it, or another component.",
             )
         return self.thing, bone.path_from_id(name), index
+
+
+def _split(path: str, index: int) -> tuple[str, int]:
+    """A data path without the place in an array at its end, and that place; as given where it has none."""
+    stem, bracket, end = path.rpartition("[")
+    return (stem, int(end.removesuffix("]"))) if bracket and end.removesuffix("]").isdecimal() else (path, index)
+
+
+def _can_be_keyed(thing: bpy.types.Object, path: str) -> bool:
+    """Whether a property that is a number may be animated; custom ones always may."""
+    if path.endswith('"]'):
+        return True
+    holder, _, name = path.rpartition(".")
+    struct = thing.path_resolve(holder) if holder else thing
+    known = struct.bl_rna.properties.get(name)
+    return known is not None and known.is_animatable
 
 
 def place_of(row: Any) -> Place:
@@ -99,6 +119,8 @@ def target_of(row: Any, number: int) -> Target:
         InputError: It names nothing that can be keyed; the sentence says why.
     """
     owner, path, index = place_of(row).address()
+    if not compat.is_editable(owner):
+        raise InputError(f"'{row.thing.name}' is linked from another file.", "Override it, or choose something else.")
     if abs(row.gain) < _LEAST_GAIN:
         raise InputError(f"The gain of {label_of(row.channel)} is 0, so that it shows nothing.", "Give it another.")
     low, high = (row.low, row.high) if row.limited else (-np.inf, np.inf)
@@ -184,10 +206,8 @@ def driving(target: Target) -> Place | None:
 
 def _place_at(thing: bpy.types.Object, path: str) -> Place | None:
     """The property at a driver's data path, its index at the end where it has one."""
-    stem, bracket, end = path.rpartition("[")
-    if bracket and end.rstrip("]").isdigit():
-        return Place("PROPERTY", thing, path=stem, index=int(end.rstrip("]")))
-    return Place("PROPERTY", thing, path=path)
+    stem, index = _split(path, 0)
+    return Place("PROPERTY", thing, path=stem, index=index)
 
 
 def response(target: Target, place: Place) -> tuple[float, float] | None:

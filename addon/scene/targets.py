@@ -118,6 +118,11 @@ class Target:
         self.owner.update_tag()
 
 
+def place_in(target: Target) -> tuple[bpy.types.ID, str, int]:
+    """The property that a target is."""
+    return target.owner, target.data_path, target.index
+
+
 def control_keys(key: bpy.types.Key) -> dict[str, bpy.types.ShapeKey]:
     """Control -> the shape key that is named like it, in any usual spelling, in the order of CONTROL_NAMES."""
     blocks = key.key_blocks

@@ -8,7 +8,7 @@ the new keys inside it; they are frozen where they stood, noted, and given back 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import bpy
@@ -17,11 +17,13 @@ from numpy.typing import NDArray
 
 from ...backend.protocol import HEAD_ROTATION
 from .. import compat
+from ..core.given import HALF_FRAME
 from ..core.keys import KeyState, KeyStatus
 from ..core.ledger import Ledger
 from ..core.library import Library
 from ..core.render import ChannelPlan
 from ..core.steps import Steps
+from ..core.takes import OriginalCurve
 from ..core.timing import Span
 from .axes import quaternion_to_components
 from .edit import FAR, GENERATED, SIDES, Edit, Window, clear_curve, edit_curve, freeze, locked_stretches
@@ -120,7 +122,8 @@ def _write_target(
     shift, old = shot.shifts[target.curve_id], snapshot.whole_table(target)
     removed = _REMOVED[status]
     disturbing = _disturbing(old, plan.cleared, shift)
-    windows = [_window(span, plan.frames - shift, values, old, removed, shift) for span in plan.rewrite]
+    apart = SAME_FRAME if target.shown.leader is None else HALF_FRAME
+    windows = [_window(span, plan.frames - shift, values, old, removed, shift, apart) for span in plan.rewrite]
     fcurve = target.fcurve
     is_corrected = (status == KeyStatus.CORRECTED).any()  # has to be recorded as given, even if nothing is free
     if not len(plan.frames) and not removed.any() and not plan.restore and not is_corrected:
@@ -129,7 +132,7 @@ def _write_target(
         old, status, removed = old[~disturbing], status[~disturbing], removed[~disturbing]
     library, name = books.library, target.curve_id
     if name not in library.original:
-        library.remember_original(name, original_curve(target, old, name in books.ledger.curves))
+        library.remember_original(name, _first_seen(shot, target, old, books))
     original = library.original[name]
     restored = restored_keys(with_replaced(original, old, removed), plan.restore, shift)
     if not len(plan.frames) and not len(old) and not len(restored):
@@ -149,6 +152,20 @@ def _write_target(
         edit = _with_restored(edit, restored)
     _apply(target, fcurve if fcurve is not None else _new_curve(shot, target, books), edit, books, old)
     library.original[name] = after_write(original, old, removed, edit.table)
+
+
+def _first_seen(shot: Shot, target: Target, old: Table, books: Books) -> OriginalCurve:
+    """Take 0 of a curve that is written for the first time.
+
+    Where a take of ours turned the neck in another rotation mode, Blender made the new mode's values of that: the neck
+    rests then.
+    """
+    original = original_curve(target, old, target.curve_id in books.ledger.curves)
+    if target.channels != HEAD_ROTATION or shot.turn is None or original.existed:
+        return original
+    if not any(former.curve_id in books.ledger.curves for former in shot.turn.former_targets()):
+        return original
+    return replace(original, properties={**original.properties, "value": shot.turn.rest_value(target)})
 
 
 def _write_values(snapshot: Snapshot, target: Target, plan: ChannelPlan, values: FloatArray, books: Books) -> bool:
@@ -190,11 +207,13 @@ def _disturbing(old: Table, cleared: Sequence[Span], shift: float) -> BoolArray:
     return within & (old["type"] == GENERATED)
 
 
-def _window(span: Span, frames: FloatArray, values: FloatArray, old: Table, removed: BoolArray, shift: float) -> Window:
-    """A range of a plan with its keys, in frames of the action; keys the curve has of the animator are left out."""
+def _window(
+    span: Span, frames: FloatArray, values: FloatArray, old: Table, removed: BoolArray, shift: float, apart: float
+) -> Window:
+    """A range of a plan with its keys, in frames of the action; none within `apart` frames of one of the animator."""
     first, last = span.start - shift, span.end - shift
     stay = old["co"][~removed, 0].astype(np.float64)
-    taken = np.abs(frames[:, None] - stay[None]).min(axis=1, initial=np.inf) < SAME_FRAME if len(frames) else frames > 0
+    taken = np.abs(frames[:, None] - stay[None]).min(axis=1, initial=np.inf) < apart if len(frames) else frames > 0
     inside = (frames >= first - 0.5) & (frames <= last + 0.5) & ~taken
     return Window(first, last, frames[inside], values[inside])
 
@@ -324,9 +343,15 @@ def _next_to_edges(edit: Edit) -> BoolArray:
 def _clear_target(snapshot: Snapshot, target: Target, status: NDArray[np.uint8], books: Books) -> None:
     """Take our keys off one curve; a curve that we made and nobody else used goes, its property back to its value."""
     fcurve, original = target.fcurve, books.library.original.get(target.curve_id)
-    if fcurve is None or original is None:
+    if fcurve is None:
+        books.library.original.pop(target.curve_id, None)
+    if fcurve is None:
         return
     old = snapshot.whole_table(target)
+    if original is None:
+        if not (old["type"] == GENERATED).any():
+            return
+        books.library.remember_original(target.curve_id, original_curve(target, old, False))  # its mesh was renamed
     shift = snapshot.shot.shifts[target.curve_id]
     locked = locked_stretches(old, [(span.start - shift, span.end - shift) for span in snapshot.locked])
     _clear_curve(target, old, _promoted(old, status), _REMOVED[status], locked, books)
@@ -364,9 +389,12 @@ def _clear_curve(
         _apply(target, fcurve, edit, books, standing)
         restore_handles(fcurve, edit.table, original)
         books.library.original[target.curve_id] = after_write(original, old, removed, edit.table)
+        if not (edit.table["type"] == GENERATED).any():
+            del books.library.original[target.curve_id]  # it stands: the next Take 0 may be that of another property
         return
     compat.fcurves_of(target.owner).remove(fcurve)
     target.set_static(float(str(original.properties["value"])))
+    del books.library.original[target.curve_id]
     books.ledger.forget(target.curve_id)
     books.notes.frozen.pop(target.curve_id, None)
 
@@ -428,14 +456,15 @@ def _group_values(
     """Curve id -> planned values (K,) of the properties that show some channels together.
 
     At the animator's keys they are those that the curves have there, so that a property without a key of its own gets
-    exactly what it shows now; what follows another one follows its key.
+    exactly what it shows now; what follows another one follows its key, and its own keys are its own.
     """
     shot, plan = snapshot.shot, plans[channels[0]]
     members, binding = shot.groups[channels], shot.bindings[channels]
     if binding.is_plain:
         return {members[0].curve_id: plan.values}
     found = binding.values_of(np.stack([plans[name].values for name in channels], axis=-1))
-    rows = np.flatnonzero(_near(plan.frames, _keyed_frames(snapshot, members, statuses)))
+    leading = [target for target in members if target.shown.leader is None]
+    rows = np.flatnonzero(_near(plan.frames, _keyed_frames(snapshot, leading, statuses)))
     if len(rows):
         standing = np.stack([snapshot.raw(target, plan.frames[rows]) for target in members], axis=-1)
         found[rows] = binding.following(standing)

@@ -12,7 +12,7 @@ from ...backend.errors import InputError
 from ...backend.protocol import CONTROL_NAMES
 from ..core.poses import label_of
 from ..core.rig_names import unmapped
-from ..operators.character import driven_targets, presets, why_not_changed
+from ..operators.character import driven_targets, is_good, presets, why_not_changed
 from ..operators.common import record_in, why_no_head, why_no_shape_keys
 from ..scene.character import armature_of, is_driven_too, other_meshes
 from ..scene.flame_controls import control_on_flame, corrected_names
@@ -42,15 +42,7 @@ class RETAKE_UL_rows(bpy.types.UIList):
         row = layout.row(align=True)
         row.label(text=label_of(item.channel))
         where = {"BONE": f"{item.name} {item.component}", "SHAPE_KEY": item.name, "PROPERTY": item.path}[item.kind]
-        row.label(text=where.replace("_", " "), icon="NONE" if _is_good(item) else "ERROR")
-
-
-def _is_good(row: Any) -> bool:
-    try:
-        target_of(row, 0)
-    except InputError:
-        return False
-    return True
+        row.label(text=where.replace("_", " "), icon="NONE" if is_good(item) else "ERROR")
 
 
 class RETAKE_MT_tables(bpy.types.Menu):
@@ -131,7 +123,9 @@ def _draw_meshes(layout: bpy.types.UILayout, context: bpy.types.Context, head: b
 def _draw_found(layout: bpy.types.UILayout, context: bpy.types.Context, record: Any, head: bpy.types.Object) -> None:
     """How many controls were found by name, which have nothing, and which are driven."""
     groups = [
-        group for thing in (head, *other_meshes(context.scene, head)) for group in shape_groups(thing.data.shape_keys)
+        group
+        for thing in (head, *filter(is_driven_too, other_meshes(context.scene, head)))
+        for group in shape_groups(thing.data.shape_keys)
     ]
     rowed = {row.channel for row in record.rows} if record is not None else set()
     missing = [name for name in unmapped(groups) if name not in rowed]

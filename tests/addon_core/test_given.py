@@ -131,11 +131,17 @@ def test_a_request_of_nothing_is_empty() -> None:
     assert len(request_values(given_of([]), CLOCK, Span(0.0, 1.0), ALL).times) == 0
 
 
-def test_two_curves_of_one_channel_are_refused() -> None:
+def test_two_groups_of_curves_with_one_channel_are_refused() -> None:
     second = curve("jawOpen")
-    twice = [second, replace(second, curve_id="other")]
-    with pytest.raises(InputError, match=r"Two curves.*jawOpen"):
+    twice = [second, replace(second, curve_id="other", channels=("jawOpen", "jawLeft"))]
+    with pytest.raises(InputError, match=r"Two groups of curves.*jawOpen"):
         given_of(twice)
+
+
+def test_a_curve_that_follows_gives_nothing() -> None:
+    first, second = curve("jawOpen", [10.0], [0.5]), curve("jawOpen", [20.0], [0.7])
+    given = given_of([first, replace(second, curve_id="other", follows=True)])
+    assert given.channels["jawOpen"].frames.tolist() == [10.0]
 
 
 def test_a_range_with_a_free_frame_passes() -> None:

@@ -18,6 +18,7 @@ from retake.addon.scene.shot import lip_pairs
 from retake.backend.protocol import CHANNEL_NAMES, CONTROL_NAMES, HEAD_ROTATION
 
 from .helpers import Stage, evaluated_points
+from .test_character import add_mesh, values_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "backend" / "assets" / "sample.flac"
@@ -170,6 +171,16 @@ def test_keyed_visemes_are_kept(viseme_head: Stage) -> None:
     bpy.ops.retake.show_take(take=1)
     after = viseme_head.tracks(np.arange(1.0, 100.0))
     assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+def test_other_meshes_with_visemes_move_with_the_head(viseme_head: Stage) -> None:
+    teeth = add_mesh(viseme_head, "Teeth", tuple(block.name for block in viseme_head.key.key_blocks[1:]))
+    viseme_head.generate(count=1)
+    frames = np.arange(5.0, 150.0, 5.0)
+    for name in ("viseme_aa", "viseme_U", "viseme_PP", "mouthSmile", "eyeBlinkLeft"):
+        shown = np.clip(values_of(viseme_head.head, name, frames), 0.0, 1.0)
+        assert np.allclose(values_of(teeth, name, frames), shown, atol=1e-6)
+    assert np.ptp(values_of(teeth, "viseme_aa", frames)) > 0.05
 
 
 def test_mouth_shapes_and_blinks_find_what_shows_them(viseme_head: Stage) -> None:
