@@ -195,7 +195,8 @@ class RETAKE_OT_toggle_mesh(TableOperator, bpy.types.Operator):
             thing = bpy.data.objects.get(self.mesh)
             if thing is None:
                 raise InputError(f"There is no object '{self.mesh}'.")
-            leave_alone(thing, is_driven_too(thing))
+            record = record_for_change(context)
+            leave_alone(record, thing, is_driven_too(record, thing))
 
         return reporting(self, work)
 

@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import bpy
 
 from .. import compat
 from ..core.binding import Property
 from .targets import Target, obstacles, place_in, shape_groups, shape_key_targets
-
-_LEFT = "retake_left_alone"  # on an object: the animator does not want it driven
 
 
 def other_meshes(scene: bpy.types.Scene, head: bpy.types.Object, with_linked: bool = False) -> list[bpy.types.Object]:
@@ -45,17 +44,17 @@ def armature_of(head: bpy.types.Object) -> bpy.types.Object | None:
     return next(iter([*objects, *parent]), None)
 
 
-def is_driven_too(thing: bpy.types.Object) -> bool:
+def is_driven_too(record: Any | None, thing: bpy.types.Object) -> bool:
     """Whether a mesh moves with the head: the animator may leave it alone."""
-    return not thing.get(_LEFT, False)
+    return record is None or all(left.thing != thing for left in record.left)
 
 
-def leave_alone(thing: bpy.types.Object, alone: bool) -> None:
-    """Let a mesh move with the head, or not."""
+def leave_alone(record: Any, thing: bpy.types.Object, alone: bool) -> None:
+    """Let a mesh move with the head, or not. Kept in the scene: an override would not save it on the mesh."""
+    for place in reversed([place for place, left in enumerate(record.left) if left.thing in (thing, None)]):
+        record.left.remove(place)
     if alone:
-        thing[_LEFT] = True
-    elif _LEFT in thing:
-        del thing[_LEFT]
+        record.left.add().thing = thing
 
 
 def with_other_meshes(targets: list[Target], meshes: list[bpy.types.Object]) -> list[Target]:

@@ -57,4 +57,12 @@ RETAKE_PG_row.__annotations__["thing"] = (
 )
 
 
-CLASSES = (RETAKE_PG_row,)
+class RETAKE_PG_left(bpy.types.PropertyGroup):
+    """A mesh of the character that the animator leaves alone."""
+
+
+RETAKE_PG_left.__annotations__["thing"] = (
+    "bpy.props.PointerProperty(type=bpy.types.Object, name='Mesh', description='Does not move with the head')"
+)
+
+CLASSES = (RETAKE_PG_row, RETAKE_PG_left)

@@ -179,7 +179,7 @@ def open_shot(scene: bpy.types.Scene, head: bpy.types.Object | None) -> Shot:
         armature = None  # its bones cannot be keyed here; see `mixing_notices`
     record = state.record_of(scene, head)
     turn = turn_of(record, armature)
-    meshes = [thing for thing in other_meshes(scene, head) if is_driven_too(thing)]
+    meshes = [thing for thing in other_meshes(scene, head) if is_driven_too(record, thing)]
     own = with_rows(shape_key_targets(key), record.rows if record is not None else ())
     targets = [*with_other_meshes(own, meshes), *(turn.targets() if turn is not None else [])]
     _refuse_linked_actions({target.owner for target in targets})

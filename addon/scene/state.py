@@ -23,7 +23,7 @@ from ..core.library import Library
 from ..core.storage import ledger_from_bytes, ledger_to_bytes, library_from_bytes, library_to_bytes
 from ..core.timing import Span
 from .history import RecordKey, key_of, remember
-from .rows import RETAKE_PG_row
+from .rows import RETAKE_PG_left, RETAKE_PG_row
 
 
 class RETAKE_PG_head(bpy.types.PropertyGroup):
@@ -52,6 +52,7 @@ class RETAKE_PG_head(bpy.types.PropertyGroup):
     turn_bone: bpy.props.StringProperty(name="Bone", description="The bone that turns the head")
     rows: bpy.props.CollectionProperty(type=RETAKE_PG_row)
     row: bpy.props.IntProperty(options={"HIDDEN"})
+    left: bpy.props.CollectionProperty(type=RETAKE_PG_left)
     turn_base: bpy.props.FloatVectorProperty(size=4, default=(1.0, 0.0, 0.0, 0.0), options={"HIDDEN"})
 
 

@@ -140,7 +140,8 @@ def turn_of(record: bpy.types.PropertyGroup | None, armature: bpy.types.Object |
     choice = record.turned_by if record is not None else "AUTO"
     if choice == "OBJECT" and record is not None:
         chosen = record.turn_object
-        return None if chosen is None else Turn(chosen, chosen, Quaternion(record.turn_base))
+        can_turn = chosen is not None and compat.is_editable(chosen)
+        return Turn(chosen, chosen, Quaternion(record.turn_base)) if can_turn else None
     if choice == "NOTHING" or armature is None or armature.pose is None:
         return None
     bones = armature.pose.bones

@@ -86,7 +86,7 @@ class RETAKE_PT_character(bpy.types.Panel):
         column = layout.column()
         column.enabled = not reason
         _draw_turning(column, record, head)
-        _draw_meshes(column, context, head)
+        _draw_meshes(column, context, record, head)
         _draw_found(column, context, record, head)
         _draw_table(column, context, record)
         if is_flame_head(head):
@@ -109,14 +109,14 @@ def _draw_turning(layout: bpy.types.UILayout, record: Any, head: bpy.types.Objec
         column.prop(record, "turn_object", text="")
 
 
-def _draw_meshes(layout: bpy.types.UILayout, context: bpy.types.Context, head: bpy.types.Object) -> None:
+def _draw_meshes(layout: bpy.types.UILayout, context: bpy.types.Context, record: Any, head: bpy.types.Object) -> None:
     """The character's other meshes, each with a tick."""
     meshes = other_meshes(context.scene, head)
     if meshes:
         column = layout.column(align=True)
         column.label(text="These meshes move with the head:")
         for thing in meshes:
-            icon = "CHECKBOX_HLT" if is_driven_too(thing) else "CHECKBOX_DEHLT"
+            icon = "CHECKBOX_HLT" if is_driven_too(record, thing) else "CHECKBOX_DEHLT"
             column.operator("retake.toggle_mesh", text=thing.name, icon=icon).mesh = thing.name
 
 
@@ -124,7 +124,7 @@ def _draw_found(layout: bpy.types.UILayout, context: bpy.types.Context, record: 
     """How many controls were found by name, which have nothing, and which are driven."""
     groups = [
         group
-        for thing in (head, *filter(is_driven_too, other_meshes(context.scene, head)))
+        for thing in (head, *(mesh for mesh in other_meshes(context.scene, head) if is_driven_too(record, mesh)))
         for group in shape_groups(thing.data.shape_keys)
     ]
     rowed = {row.channel for row in record.rows} if record is not None else set()

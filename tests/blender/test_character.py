@@ -336,3 +336,14 @@ def test_a_driven_rig_works_linked_and_overridden(make_stage: Callable[..., Stag
     assert np.array_equal(values_of(head, "jawOpen", FRAMES), first)
     bpy.ops.retake.show_take(take=2)
     assert not np.array_equal(values_of(head, "jawOpen", FRAMES), first)
+
+
+def test_a_mesh_left_alone_is_so_in_a_reopened_file(stage: Stage, tmp_path: Path) -> None:
+    add_mesh(stage, "Teeth", ("jawOpen",))
+    bpy.ops.retake.toggle_mesh(mesh="Teeth")
+    path = tmp_path / "shot.blend"
+    bpy.ops.wm.save_as_mainfile(filepath=str(path))
+    bpy.ops.wm.open_mainfile(filepath=str(path))
+    assert not current_shot(bpy.context).meshes
+    bpy.ops.retake.toggle_mesh(mesh="Teeth")
+    assert [thing.name for thing in current_shot(bpy.context).meshes] == ["Teeth"]
