@@ -89,21 +89,29 @@ def _displacements(
 ) -> list[tuple[str, Callable[[], NDArray[np.float32]]]]:
     """The mapped controls' names, each with what reads its displacement."""
     moved = {channels: members for channels, members in shot.groups.items() if channels != HEAD_ROTATION}
-    blocks = [target.block for members in moved.values() for target in members if _moves_head(shot, target)]
-    basis = {block.name: _points(block, vertices) for block in {b.relative_key for b in blocks if b is not None}}
-    turned = _turned_by_controls(shot, vertices)
-    named = control_keys(shot.head.data.shape_keys)
+    key = shot.head.data.shape_keys
+    blocks = {
+        target.curve_id: block
+        for members in moved.values()
+        for target in members
+        if target.owner == key and (block := target.block) is not None
+    }
+    relative = {curve_id: block.relative_key.name for curve_id, block in blocks.items()}
+    basis = {name: _points(key.key_blocks[name], vertices) for name in set(relative.values())}
+    turned, named = _turned_by_controls(shot, vertices), control_keys(key)
 
     def read(channels: tuple[str, ...], column: int) -> NDArray[np.float32]:
-        unit, binding, members = np.eye(len(channels))[column], shot.bindings[channels], moved[channels]
-        amounts = binding.values_of(unit[None])[0] - [target.rest for target in members]
-        found = turned.get(channels[column], 0.0)
-        if not any(_moves_head(shot, target) for target in members):
+        binding, members = shot.bindings[channels], moved[channels]
+        found, amounts = turned.get(channels[column], 0.0), np.ones(1)
+        if not binding.is_plain:
+            unit = np.eye(len(channels))[column]
+            amounts = binding.values_of(unit[None])[0] - [target.rest for target in members]
+        if not any(target.curve_id in blocks for target in members):
             return np.asarray(found + _otherwise(shot, channels[column], members, amounts, named, vertices), np.float32)
         for target, amount in zip(members, amounts.tolist(), strict=True):
-            block = target.block if _moves_head(shot, target) else None
-            if block is not None and amount:
-                found = found + np.float32(amount) * (_points(block, vertices) - basis[block.relative_key.name])
+            name = target.curve_id
+            if name in blocks and amount:
+                found = found + np.float32(amount) * (_points(blocks[name], vertices) - basis[relative[name]])
         return np.asarray(found, np.float32)
 
     return [
@@ -111,11 +119,6 @@ def _displacements(
         for channels in moved
         for column, name in enumerate(channels)
     ]
-
-
-def _moves_head(shot: Shot, target: Target) -> bool:
-    """Whether a target is a shape key of the head's own mesh."""
-    return target.owner == shot.head.data.shape_keys and target.block is not None
 
 
 def _otherwise(
