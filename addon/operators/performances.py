@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import bpy
 import numpy as np
@@ -58,9 +59,10 @@ class BringIn:
         """Bring it in."""
         return reporting(self, lambda: self.bring_in(context, current_shot(context)))
 
-    def bring_in(self, context: Context, shot: Shot) -> list[str]:
-        """Key the file on a head; each operator has its own."""
-        raise NotImplementedError
+    if TYPE_CHECKING:  # each operator has its own
+
+        def bring_in(self, context: Context, shot: Shot) -> list[str]:
+            """Key the file on a head; sentences for the animator."""
 
     def keyed(self, context: Context, shot: Shot, performance: Performance) -> list[str]:
         """Key a performance; sentences that tell what was keyed and what was left."""
@@ -252,9 +254,10 @@ class TakeOut:
 
         return reporting(self, work)
 
-    def take_out(self, shot: Shot, frames: Sequence[int], path: Path) -> list[str]:
-        """Write the file; each operator has its own."""
-        raise NotImplementedError
+    if TYPE_CHECKING:  # each operator has its own
+
+        def take_out(self, shot: Shot, frames: Sequence[int], path: Path) -> list[str]:
+            """Write the file; sentences for the animator."""
 
     def frames(self, context: Context) -> range:
         """The scene frames that go out.

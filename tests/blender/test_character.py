@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from mathutils import Quaternion
 
-from retake.addon.operators.character import driven_targets
+from retake.addon.operators.character import driven_targets, presets
 from retake.addon.operators.common import current_shot
 from retake.addon.scene.rig import lip_model
 from retake.addon.scene.shot import find_head
@@ -277,13 +277,14 @@ def test_limits_hold(stage: Stage) -> None:
 def test_tables_are_kept_as_presets(
     make_stage: Callable[..., Stage], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bpy.utils, "user_resource", lambda *_, **__: str(tmp_path))
+    monkeypatch.setenv("BLENDER_USER_SCRIPTS", str(tmp_path))  # Blender's own way to another user folder
     stage = make_stage()
     add_controls(stage, gain=0.08, offset=0.02)
     bpy.ops.retake.use_drivers()
     rows = [(row.channel, row.thing.name, row.name, row.path, row.gain) for row in stage.record.rows]
     bpy.ops.retake.save_table(name="Somebody's rig!")
-    saved = tmp_path / "Somebodys rig.json"
+    saved = tmp_path / "presets" / "retake" / "tables" / "Somebodys rig.json"
+    assert presets() == [saved]
     stage.record.rows.clear()
     stage.rig.parent = None
     missing = bpy.ops.retake.load_table(filepath=str(saved))
