@@ -7,6 +7,7 @@ import importlib.util
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 if importlib.util.find_spec("bpy") is None:
@@ -15,8 +16,9 @@ else:
     import bpy
 
     import retake
+    from retake.tests.flame_files import standin
 
-    from .helpers import Stage, write_speech
+from .helpers import Stage, write_speech
 
 
 @pytest.fixture(scope="session")
@@ -62,3 +64,11 @@ def make_stage(empty_scene: bpy.types.Scene, speech: Path) -> Callable[..., Stag
 def stage(make_stage: Callable[..., Stage]) -> Stage:
     """A head with the recording at frame 1, 24 fps, no takes."""
     return make_stage()
+
+
+@pytest.fixture(scope="session")
+def flame_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A stand-in FLAME model file; for tests that need the real topology."""
+    path = tmp_path_factory.mktemp("flame") / "somebody.npz"
+    np.savez(path, **standin().arrays)
+    return path

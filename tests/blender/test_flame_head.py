@@ -28,13 +28,6 @@ IDENTITIES, EXPRESSIONS = 12, 20
 MODES = ("QUATERNION", "AXIS_ANGLE", "XYZ", "ZYX", "YXZ")
 
 
-@pytest.fixture(scope="module")
-def flame_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("flame") / "somebody.npz"
-    np.savez(path, **standin().arrays)
-    return path
-
-
 @pytest.fixture
 def head(empty_scene: bpy.types.Scene, flame_file: Path) -> Stage:
     bpy.ops.retake.add_flame_head(filepath=str(flame_file), identity=IDENTITIES, expression=EXPRESSIONS)

@@ -15,7 +15,7 @@ from retake.addon.core.vertex_fit import FitRig, fit_vertices, show
 from retake.addon.scene.axes import to_blender
 from retake.addon.scene.fitted_head import CORRECTIVE, read_head
 from retake.addon.scene.shot import find_head
-from retake.tests.flame_files import needs_template, standin
+from retake.tests.flame_files import needs_template
 
 from .helpers import Stage, error_of, evaluated_points
 
@@ -27,13 +27,6 @@ N = 24
 def ours(empty_scene: bpy.types.Scene) -> Stage:
     bpy.ops.retake.add_head()
     return Stage(bpy.context.object)
-
-
-@pytest.fixture(scope="module")
-def flame_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("flame") / "somebody.npz"
-    np.savez(path, **standin().arrays)
-    return path
 
 
 def waves(rng: np.random.Generator, count: int, frames: int = N) -> np.ndarray:
