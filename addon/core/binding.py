@@ -13,10 +13,10 @@ from functools import cached_property
 
 import numpy as np
 
+from .bounded import solve_within
 from .timing import FloatArray
 
-_RIDGE = 1e-4  # keeps properties that show the same apart from nothing: they share
-_SWEEPS = 60
+_RIDGE = 1e-7  # keeps properties that show the same apart from nothing: they share
 _WEIGHTS = (("mouthClose", 0.5), ("mouthPress", 2.0), ("mouthRoll", 1.5))
 """How much a channel counts where not all can be met, by how its name begins; 1 for the others."""
 _OPENS = (
@@ -129,12 +129,10 @@ def _nearest(
         return np.asarray(amounts, np.float64)
     normal = weighted @ weighted.T
     normal[np.diag_indices(len(normal))] += _RIDGE * max(float(np.trace(normal)) / len(normal), 1e-12)
-    wanted, found = channels[beyond] @ (metric @ weighted.T), amounts[beyond]
-    for _ in range(_SWEEPS if len(normal) > 1 else 1):
-        for place in range(len(normal)):
-            rest = wanted[:, place] - found @ normal[place] + found[:, place] * normal[place, place]
-            found[:, place] = np.clip(rest / normal[place, place], low[place], high[place])
-    amounts[beyond] = found
+    start = amounts[beyond]
+    gradient = channels[beyond] @ (metric @ weighted.T) - start @ normal
+    change = solve_within(np.tile(normal, (len(start), 1, 1)), gradient, low - start, high - start)
+    amounts[beyond] = np.clip(start + change, low, high)
     return np.asarray(amounts, np.float64)
 
 
