@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,11 +26,25 @@ Points = dict[int, np.ndarray]
 Exchange = Callable[[Path], None]
 
 
+_EXPORT_GLTF = """
+import os, sys, bpy
+bpy.ops.wm.open_mainfile(filepath=sys.argv[1])
+bpy.ops.export_scene.gltf(filepath=sys.argv[2], export_animation_mode="ACTIVE_ACTIONS")
+os._exit(0)
+"""
+
+
 def gltf(folder: Path) -> None:
-    """Active actions merged: where actions have no slots, face and head are two, and would become two clips."""
-    bpy.ops.export_scene.gltf(filepath=str(folder / "head.glb"), export_animation_mode="ACTIVE_ACTIONS")
+    """Active actions merged: where actions have no slots, face and head are two, and would become two clips.
+
+    Exported from the saved file by a Blender without Retake, which skips its own end: the bpy module 4.2 crashes there
+    once its glTF exporter was imported, whatever the scene.
+    """
+    saved, made = folder / "head.blend", folder / "head.glb"
+    bpy.ops.wm.save_as_mainfile(filepath=str(saved), copy=True)
+    subprocess.run([sys.executable, "-c", _EXPORT_GLTF, str(saved), str(made)], check=True, timeout=300)
     start_anew()
-    bpy.ops.import_scene.gltf(filepath=str(folder / "head.glb"))
+    bpy.ops.import_scene.gltf(filepath=str(made))
 
 
 def fbx(folder: Path) -> None:
