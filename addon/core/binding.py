@@ -131,7 +131,7 @@ def _nearest(
     normal[np.diag_indices(len(normal))] += _RIDGE * max(float(np.trace(normal)) / len(normal), 1e-12)
     start = amounts[beyond]
     gradient = channels[beyond] @ (metric @ weighted.T) - start @ normal
-    change = solve_within(np.tile(normal, (len(start), 1, 1)), gradient, low - start, high - start)
+    change = solve_within(normal[None], gradient, low - start, high - start)
     amounts[beyond] = np.clip(start + change, low, high)
     return np.asarray(amounts, np.float64)
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
+IntArray = NDArray[np.int64]
 
 _EXCHANGES, _ROUNDS = 10, 40
 
@@ -20,7 +21,7 @@ def solve_within(hessian: FloatArray, gradient: FloatArray, low: FloatArray, hig
     what is not solved after `_EXCHANGES` rounds goes the slower, sure way of `_descend`.
 
     Args:
-        hessian: (N, P, P), positive definite.
+        hessian: (N, P, P), positive definite; (1, P, P) where it is the same for all.
         gradient: (N, P).
         low: (N, P), not above 0.
         high: (N, P), not below 0.
@@ -28,28 +29,44 @@ def solve_within(hessian: FloatArray, gradient: FloatArray, low: FloatArray, hig
     Returns:
         (N, P).
     """
-    found = np.asarray(np.linalg.solve(hessian, gradient[..., None])[..., 0], np.float64)
     sides = np.where(low >= 0.0, -1, np.where(high <= 0.0, 1, 0)).astype(np.int8)  # where the last step ended
-    todo = np.flatnonzero((sides != 0).any(axis=1) | (found < low).any(axis=1) | (found > high).any(axis=1))
-    if not len(todo):
-        return found
-    plain, inverse = found, np.empty_like(hessian)
-    inverse[todo] = np.linalg.inv(hessian[todo])
+    plain, inverse = _solved(hessian, gradient, (sides != 0).any(axis=1), low, high)
+    todo = np.flatnonzero((sides != 0).any(axis=1) | (plain < low).any(axis=1) | (plain > high).any(axis=1))
     found = plain.copy()
     for _ in range(_EXCHANGES):
-        at = sides[todo]
-        values = np.where(at == -1, low[todo], high[todo])
-        solved, presses = _pinned(inverse[todo], plain[todo], at != 0, values)
-        below, above = (at == 0) & (solved < low[todo]), (at == 0) & (solved > high[todo])
+        if not len(todo):
+            break
+        at, bottom, top = sides[todo], low[todo], high[todo]
+        solved, presses = _pinned(inverse, todo, plain[todo], at != 0, np.where(at == -1, bottom, top))
+        below, above = (at == 0) & (solved < bottom), (at == 0) & (solved > top)
         inwards = ((at == -1) & (presses > 0.0)) | ((at == 1) & (presses < 0.0))
         found[todo] = solved
         sides[todo] = np.where(below, -1, np.where(above, 1, np.where(inwards, 0, at)))
         todo = todo[(below | above | inwards).any(axis=1)]
-        if not len(todo):
-            break
     else:
+        hessian = np.broadcast_to(hessian, inverse.shape)
         found[todo] = _descend(hessian[todo], inverse[todo], gradient[todo], low[todo], high[todo])
     return np.clip(found, low, high)
+
+
+def _solved(
+    hessian: FloatArray, gradient: FloatArray, limited: BoolArray, low: FloatArray, high: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """The solution without limits (N, P), and the inverses (N, P, P) of those `limited` or beyond them; others garbage.
+
+    An inverse costs three times a solution, and gives it.
+    """
+    count, size = gradient.shape
+    if len(hessian) == 1:
+        inverse = np.linalg.inv(hessian)
+        return gradient @ inverse[0], np.broadcast_to(inverse, (count, size, size))
+    plain, inverse = np.empty_like(gradient), np.empty_like(hessian)
+    inverse[limited] = np.linalg.inv(hessian[limited])
+    plain[limited] = _times(inverse[limited], gradient[limited])
+    plain[~limited] = np.linalg.solve(hessian[~limited], gradient[~limited][..., None])[..., 0]
+    beyond = ~limited & ((plain < low) | (plain > high)).any(axis=1)
+    inverse[beyond] = np.linalg.inv(hessian[beyond])
+    return plain, inverse
 
 
 def _descend(
@@ -65,7 +82,7 @@ def _descend(
     for _ in range(_ROUNDS):
         H, x, bottom, top, stays = hessian[todo], found[todo], low[todo], high[todo], fixed[todo]
         presses = gradient[todo] - _times(H, x)
-        step, _ = _pinned(inverse[todo], _times(inverse[todo], presses), stays, np.zeros_like(x))
+        step, _ = _pinned(inverse, todo, _times(inverse[todo], presses), stays, np.zeros_like(x))
         with np.errstate(divide="ignore", invalid="ignore"):
             room = np.where(step < 0.0, (bottom - x) / step, np.where(step > 0.0, (top - x) / step, np.inf))
         least = room.min(axis=1)
@@ -95,12 +112,13 @@ def _times(matrices: FloatArray, vectors: FloatArray) -> FloatArray:
 
 
 def _pinned(
-    inverse: FloatArray, plain: FloatArray, fixed: BoolArray, values: FloatArray
+    inverse: FloatArray, which: IntArray, plain: FloatArray, fixed: BoolArray, values: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """The least squares with some unknowns pinned, by the inverse without pins: only the pins make a system.
 
     Args:
-        inverse: (N, P, P) of the Hessian.
+        inverse: (all, P, P) of the Hessians.
+        which: (N,) those that are meant.
         plain: (N, P) solution without pins.
         fixed: (N, P) which are pinned.
         values: (N, P) where to; read for those that are.
@@ -115,7 +133,7 @@ def _pinned(
         return plain, presses
     places = np.argsort(~fixed, axis=1, kind="stable")[:, :most]
     real = np.arange(most) < counts[:, None]
-    rows = np.take_along_axis(inverse, places[:, :, None], axis=1)
+    rows = inverse[which[:, None], places]
     system = np.take_along_axis(rows, places[:, None, :], axis=2) * (real[:, :, None] & real[:, None, :])
     system[:, range(most), range(most)] += ~real
     missing = np.take_along_axis(values - plain, places, axis=1) * real

@@ -165,6 +165,7 @@ class _Solver:
         self.weights = np.clip(np.zeros((N, K)), rig.lower, rig.upper)
         if held is not None:
             self.weights[self.held] = held[self.held]
+        self._are_alike = held is None  # as long as all frames are where they start, their Hessians are one
         self.matrices = np.tile(np.eye(3), (N, 1, 1))
         self.turns = np.zeros((K, 3)) if rig.jaw is None else rig.jaw.turns
         self._unit = len(rig.template) * _MM2
@@ -210,7 +211,8 @@ class _Solver:
             some = moving[block]
             hessian, gradient = self._system(some)
             self._add_priors(hessian, gradient, some, turn[some], middle[some], middle_turn[some])
-            self._move(some, hessian, gradient)
+            self._move(some, hessian[:1] if self._are_alike else hessian, gradient)
+        self._are_alike = False
 
     def _move(self, part: IntArray, hessian: FloatArray, gradient: FloatArray) -> None:
         """Take the step that a system asks for, within the limits; frames that hardly move are left from then on."""
@@ -225,7 +227,7 @@ class _Solver:
         self.matrices[part] = self.matrices[part] @ rotation_matrices(change[:, K:])
         if self.rig.jaw is not None and not self.rig.jaw.is_free:
             self.matrices[part] = rotation_matrices(self.weights[part] @ self.turns)
-        moved = np.einsum("np,npq,nq->n", change, hessian, change, optimize=True) / self._unit
+        moved = np.einsum("np,np->n", change, (hessian @ change[..., None])[..., 0]) / self._unit
         settled = part[np.sqrt(moved) < _SETTLED_MM]
         self.moving = np.setdiff1d(self.moving, settled, assume_unique=True)
 
