@@ -58,8 +58,8 @@ def _solved(
     """
     count, size = gradient.shape
     if len(hessian) == 1:
-        inverse = np.linalg.inv(hessian)
-        return gradient @ inverse[0], np.broadcast_to(inverse, (count, size, size))
+        same = np.asarray(np.linalg.inv(hessian), np.float64)
+        return gradient @ same[0], np.broadcast_to(same, (count, size, size))
     plain, inverse = np.empty_like(gradient), np.empty_like(hessian)
     inverse[limited] = np.linalg.inv(hessian[limited])
     plain[limited] = _times(inverse[limited], gradient[limited])

@@ -37,7 +37,7 @@ _FOLLOW = 2e-5  # mm^2 a vertex, of a weight that is 1 from the mean of its neig
 _TURN_RIDGE = _RIDGE / 0.05**2  # a rad of the jaw beside the controls costs as much as weights of 20
 _TURN_FOLLOW = _FOLLOW / 0.3**2
 _STEPS = 6
-_SETTLED_MM = 1e-3  # a step that moves a frame's vertices by less, root of the mean square, is its last
+_SETTLED_MM = 3e-3  # a step that moves a frame's vertices by less, root of the mean square, is its last
 _MM2 = 1e-6  # m^2
 _ELEMENTS = 9  # of R - I
 
