@@ -6,7 +6,7 @@ own format, no pickles). Its member `message` is a JSON object as UTF-8 in a uin
 array of numbers. numpy and the standard library are all this module needs: Blender imports it.
 
 First message both ways: {"type": "hello", "version": 1, "side": "addon" | "backend", "capabilities": [...]}; the
-backend's has `device` and `model` besides. Then requests go one way, each with an integer `id`:
+backend's has `device`, as it was asked for, and `model` besides. Then requests go one way, each with an integer `id`:
 
 * {"type": "describe", "id"}
 * {"type": "register_rig", "id", "rig", "channel_names", "control_names"} + v_template (V, 3) m, controls (E, V, 3) m,
@@ -23,6 +23,7 @@ and events the other way, each with the `id` of its request (None where there is
   "channel_names", "seconds", "phones" [[start s, end s, ARPAbet], ...] as the model hears them, "pauses" [[start,
   end], ...]} + channels (K, N, C), given_raw (K, G)
 * {"type": "error", "id", "code", "message", "remedy"}
+* {"type": "loaded", "id": None, "device"}: the model is there, and what it computes on
 """
 
 from __future__ import annotations

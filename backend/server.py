@@ -173,6 +173,7 @@ class Server:
             from .session import Session
 
             self._session = Session(self._checkpoint, self._device)
+            self._send({"type": "loaded", "id": None, "device": self._session.device.type})
         return self._session
 
     def _prepare(self) -> None:

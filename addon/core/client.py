@@ -41,6 +41,7 @@ __all__ = [
 ]
 
 START_SECONDS = 60.0  # from start to hello; it is said before anything heavy is imported
+LOAD_SECONDS = 120.0  # after which a process that loaded nothing is not watched any more
 SILENCE_SECONDS = 120.0  # without a word while a request is under way; loading the model is the longest
 
 
@@ -114,6 +115,7 @@ class _Conversation:
     asked: float = field(default_factory=time.monotonic)
     rigs: set[str] = field(default_factory=set)
     is_ready: bool = False
+    is_loaded: bool = False
 
 
 class BackendClient:
@@ -162,8 +164,14 @@ class BackendClient:
 
     @property
     def info(self) -> Mapping[str, Any]:
-        """The backend's hello, empty before it came."""
+        """The backend's hello, empty before it came; its device is what was asked for until the model is loaded."""
         return self._info
+
+    @property
+    def is_preparing(self) -> bool:
+        """Whether a process starts or loads its model, which it may take a while for."""
+        talk = self._talk
+        return talk is not None and not talk.is_loaded and time.monotonic() - talk.started < LOAD_SECONDS
 
     @property
     def pid(self) -> int | None:
@@ -311,6 +319,8 @@ class BackendClient:
             self._events.append(Ready(message))
         elif kind == "error" and message.get("id") is None:
             raise as_error(message)
+        elif kind == "loaded":
+            talk.is_loaded, self._info = True, {**self._info, "device": str(message.get("device", ""))}
         elif message.get("id") in self._requests:
             self._take_event(int(message["id"]), message, item.arrays)
 

@@ -62,7 +62,7 @@ _CAUSES = (  # what pip says, and what it means
         r"|Network is unreachable|Max retries exceeded|ConnectTimeout|Read timed out|ProxyError"
         r"|SSLError|Connection (refused|reset)|CERTIFICATE_VERIFY_FAILED",
         "The package index could not be reached.",
-        "Check the network (and the proxy), or install from a folder of wheels.",
+        "Check the network (and the proxy), or install from a folder of downloaded packages (Offline Packages).",
     ),
     (
         r"Permission denied|Errno 13|Access is denied|WinError 5\b",
@@ -177,7 +177,10 @@ class Installer:
         megabytes = download_megabytes(plan.root, build)
         check_place(plan.folder, megabytes)
         if plan.wheels is not None and not any(plan.wheels.glob("torch-*.whl")):
-            raise InstallError(f"The folder '{plan.wheels}' holds no wheel of PyTorch.", "Choose the folder of wheels.")
+            raise InstallError(
+                f"The folder '{plan.wheels}' holds no package (wheel) of PyTorch.",
+                "Choose the folder that was downloaded to.",
+            )
         self.stage = "Looking for a Python"
         base, version = find_base_python(plan.python, build)
         self.log.append(f"Python {version}: {base}")

@@ -27,7 +27,7 @@ def why_offline() -> str:
     chosen = preferences()
     if bpy.app.online_access or (chosen is not None and chosen.wheels):
         return ""
-    return "Blender's online access is off: allow it in Preferences > System > Network, or name a folder of wheels"
+    return "Blender's online access is off: allow it in Preferences > System > Network, or choose a folder of downloaded packages under More"
 
 
 class RETAKE_OT_install_backend(bpy.types.Operator):
@@ -67,8 +67,7 @@ class RETAKE_OT_install_backend(bpy.types.Operator):
         session.installer, session.trial = Installer(plan), None
         session.installer.start()
         if not self.wait:
-            if not bpy.app.timers.is_registered(watch):
-                bpy.app.timers.register(watch)
+            start_watching()
             return []
         session.installer.wait()
         if session.installer.state is not InstallState.DONE:
@@ -78,9 +77,19 @@ class RETAKE_OT_install_backend(bpy.types.Operator):
 
 def watch() -> float | None:
     """Timer while something goes on beside Blender: draws it, and ends by itself."""
+    client = session.client
+    if client is not None and not session.running:  # else its own timer takes what comes
+        client.poll()
     compat.redraw()
     is_testing = session.trial is not None and session.trial.is_running
-    return _WATCH_SECONDS if is_installing() or is_testing else None
+    is_preparing = client is not None and client.is_preparing
+    return _WATCH_SECONDS if is_installing() or is_testing or is_preparing else None
+
+
+def start_watching() -> None:
+    """Have the timer run."""
+    if not bpy.app.timers.is_registered(watch):
+        bpy.app.timers.register(watch)
 
 
 def stop_watching() -> None:
@@ -164,8 +173,7 @@ class RETAKE_OT_test_backend(bpy.types.Operator):
         def work() -> list[str]:
             session.trial = Trial(backend_python(), ROOT, chosen_device())
             if not self.wait:
-                if not bpy.app.timers.is_registered(watch):
-                    bpy.app.timers.register(watch)
+                start_watching()
                 return []
             session.trial.wait()
             if session.trial.has_failed:
@@ -195,6 +203,8 @@ class RETAKE_OT_start_backend(bpy.types.Operator):
             if self.restart:
                 close()
             ensure_client()
+            if not bpy.app.background:
+                start_watching()
 
         return reporting(self, work)
 

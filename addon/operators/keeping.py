@@ -53,7 +53,7 @@ class RETAKE_OT_keep_take(KeepOperator, bpy.types.Operator):
     """Copy what plays into an ordinary Action with a fake user"""
 
     bl_idname = "retake.keep_take"
-    bl_label = "Keep"
+    bl_label = "Keep as Action"
 
     def execute(self, context: Context) -> Outcome:
         """Copy it."""

@@ -43,15 +43,17 @@ class RETAKE_PT_finishing(bpy.types.Panel):
         row = column.row(align=True)
         row.prop(record, "blinks", slider=True)
         row.prop(record, "gaze", slider=True)
-        quiet = column.operator("retake.no_blinks", icon="HIDE_OFF")
-        quiet.range_mode = context.window_manager.retake.range_mode
+        row = column.row(align=True)
+        wanted = context.window_manager.retake
+        row.operator("retake.no_blinks", icon="HIDE_OFF").range_mode = wanted.range_mode
+        row.prop(wanted, "range_mode", text="")
         _draw_quiet(column, context, record)
         layout.prop(record, "lead", text="Mouth Lead (Frames)")
         row = layout.row(align=True)
         row.prop(record, "sparse", toggle=True, icon="KEYFRAME")
         tolerance = row.row(align=True)
         tolerance.enabled = record.sparse
-        tolerance.prop(record, "tolerance", text="mm")
+        tolerance.prop(record, "tolerance", text="Within (mm)")
         layout.operator("retake.reset_finishing", icon="LOOP_BACK")
 
 

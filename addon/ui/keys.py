@@ -10,7 +10,7 @@ import bpy
 from ..core.timing import AudioClock, Span
 from ..operators.common import record_in, why_no_head
 from ..scene import state
-from .panel import draw_summary
+from .panel import draw_summary, new_takes
 
 
 class KeysSection:
@@ -71,10 +71,7 @@ class RangeSection:
         column = self.layout.column(align=True)
         column.prop(settings, "range_mode", text="")
         draw_summary(column, context)
-        new = column.operator("retake.new_takes", icon="ADD")
-        new.count, new.range_mode, new.style = settings.count, settings.range_mode, settings.style
-        if settings.choose_parts:
-            new.parts = settings.parts
+        new_takes(column, settings)
         update = column.operator("retake.update_take", text="Update Take in This Range", icon="FILE_REFRESH")
         update.range_mode = settings.range_mode
 
@@ -108,6 +105,7 @@ def draw_keys(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     row.operator("retake.select_generated", icon="RESTRICT_SELECT_OFF")
     row = layout.row(align=True)
     row.operator("retake.lock_range", icon="LOCKED").range_mode = context.window_manager.retake.range_mode
+    row.prop(context.window_manager.retake, "range_mode", text="")
     _draw_locked(layout, context)
 
 

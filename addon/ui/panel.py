@@ -148,9 +148,9 @@ def _draw_backend(layout: bpy.types.UILayout, context: bpy.types.Context) -> Non
 
 
 def _device(client: BackendClient) -> str:
-    """What the backend was told to compute on."""
+    """What the backend computes on, or is about to choose."""
     device = str(client.info.get("device", ""))
-    return device.capitalize() if device == "auto" else device.upper()
+    return "loading" if device == "auto" else device.upper()
 
 
 def _draw_generating(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
@@ -158,17 +158,14 @@ def _draw_generating(layout: bpy.types.UILayout, context: bpy.types.Context) -> 
     settings = context.window_manager.retake
     column = layout.column(align=True)
     row = column.row(align=True)
-    new = row.operator("retake.new_takes", icon="ADD")
+    new_takes(row, settings)
     row.prop(settings, "count", text="")
     column.prop(settings, "range_mode", text="")
     draw_summary(column, context)
     column.prop(settings, "choose_parts")
     if settings.choose_parts:
         column.grid_flow(columns=2, align=True).prop(settings, "parts")
-        new.parts = settings.parts
-    new.count, new.range_mode, new.style = settings.count, settings.range_mode, settings.style
-    new.guidance = DIVERSE ** (2.0 * settings.diversity - 1.0)
-    column.prop(settings, "style", text="")
+    column.prop(settings, "style")
     column.prop(settings, "diversity", slider=True)
     record = record_in(context)
     if record is not None:  # the same as under Finishing: takes that are there follow it too
@@ -178,9 +175,18 @@ def _draw_generating(layout: bpy.types.UILayout, context: bpy.types.Context) -> 
     seed = row.row(align=True)
     seed.enabled = settings.lock_seed
     seed.prop(settings, "seed")
+    layout.operator("retake.update_take", icon="FILE_REFRESH")
+
+
+def new_takes(layout: bpy.types.UILayout, settings: RETAKE_PG_wanted) -> None:
+    """The button that makes takes as they are wanted."""
+    new = layout.operator("retake.new_takes", icon="ADD")
+    new.count, new.range_mode, new.style = settings.count, settings.range_mode, settings.style
+    new.guidance = DIVERSE ** (2.0 * settings.diversity - 1.0)
+    if settings.choose_parts:
+        new.parts = settings.parts
     if settings.lock_seed:
         new.seed = settings.seed
-    layout.operator("retake.update_take", icon="FILE_REFRESH")
 
 
 def draw_summary(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:

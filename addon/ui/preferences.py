@@ -42,9 +42,9 @@ class RETAKE_AP_preferences(bpy.types.AddonPreferences):
         description="Python 3.11 to 3.13 to install with; empty to look for one",
     )
     wheels: bpy.props.StringProperty(
-        name="Wheels",
+        name="Offline Packages",
         subtype="DIR_PATH",
-        description="Folder of downloaded wheels to install from, without any network; empty to download",
+        description="Folder of downloaded packages (wheels) to install from, without any network; empty to download",
     )
     python: bpy.props.StringProperty(
         name="Existing Environment",
@@ -117,6 +117,7 @@ def _draw_buttons(layout: bpy.types.UILayout) -> None:
         draw_lines(layout, f"PyTorch's {stamp.device.upper()} build is installed: press Repair for the other.", "INFO")
     if why_offline():
         draw_lines(layout, f"{why_offline()}.", "INFO")
+        layout.operator("screen.userpref_show", text="Show Blender's Network Setting").section = "SYSTEM"
 
 
 def _draw_news(layout: bpy.types.UILayout) -> None:

@@ -145,10 +145,10 @@ def draw_takes(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     _draw_list(layout.box(), context, library)
     _draw_comp(layout, context, library)
     column = layout.column(align=True)
-    row = column.row(align=True)
-    for operator in ("retake.keep_take", "retake.push_to_nla", "retake.bake_take"):
-        row.operator(operator)
-    column.operator("retake.recover_takes")
+    for operators in (("retake.keep_take", "retake.push_to_nla"), ("retake.bake_take", "retake.recover_takes")):
+        row = column.row(align=True)
+        for operator in operators:
+            row.operator(operator)
     column.operator("retake.nothing_moves", icon="QUESTION")
     layout.prop(settings, "overlay")
 

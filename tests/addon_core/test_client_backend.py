@@ -107,6 +107,8 @@ def test_describe_and_another_head(client: BackendClient, recording: Path) -> No
     assert isinstance(described, Result)
     assert described.message["styles"] == ["neutral", "calm"]
     assert len(described.message["channel_sd"]) == 55
+    assert client.info["device"] == "cpu", "not what it was asked for any more, but what it computes on"
+    assert not client.is_preparing
     for scale in (1.0, 2.0, 1.0):
         generate(client, recording, rig=make_rig(scale), seeds=(1,))
         assert isinstance(until(client, Result), Result)

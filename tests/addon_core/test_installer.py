@@ -169,7 +169,7 @@ def test_a_backend_that_does_not_run_is_not_installed(plan: InstallPlan) -> None
 
 def test_a_folder_without_the_wheels_is_said(plan: InstallPlan, tmp_path: Path) -> None:
     done = run(replace(plan, wheels=tmp_path))
-    assert "holds no wheel of PyTorch" in done.sentence
+    assert "holds no package (wheel) of PyTorch" in done.sentence
 
 
 def test_a_python_that_is_none_is_said(plan: InstallPlan, wheels: Path) -> None:

@@ -133,7 +133,7 @@ class Backend:
             stderr=subprocess.PIPE,
             env=environment,
         )
-        self.log = b""
+        self.log, self.device = b"", ""
         self._drain = threading.Thread(target=self._read_log, daemon=True)
         self._drain.start()
         self._number = 0
@@ -165,6 +165,9 @@ class Backend:
         progress: list[dict[str, Any]] = []
         while True:
             message, arrays = self.receive()
+            if message["type"] == "loaded":
+                self.device = message["device"]
+                continue
             assert message["id"] == number
             if message["type"] != "progress":
                 return message, arrays, progress

@@ -81,6 +81,7 @@ def test_describe(backend: Backend) -> None:
     assert message["devices"] == ["cpu"]
     assert len(message["channel_sd"]) == len(message["channel_names"]) == 55
     assert 50 < message["peak_mib"] < 1500
+    assert backend.device == "cpu", "it was told once the model was there"
 
 
 def test_generate(backend: Backend, recording: Path) -> None:

@@ -14,8 +14,9 @@ from pathlib import Path
 import bpy
 import pytest
 
-from retake.addon.core.client import find_python
+from retake.addon.core.client import ClientState, find_python
 from retake.addon.operators import session as sessions
+from retake.addon.operators.backend import watch
 from retake.addon.operators.session import ROOT, poll, session
 
 from .helpers import Stage, backend_pid, error_of
@@ -118,6 +119,17 @@ def test_cancel_leaves_the_scene_as_it_was(stage: Stage) -> None:
     assert stage.curve("mouthClose") is None
     stage.generate(count=1)
     assert len(stage.generated("jawOpen")) > 40
+
+
+def test_the_panel_follows_a_start_until_the_model_is_there(stage: Stage) -> None:
+    bpy.ops.retake.start_backend(restart=True)
+    assert session.client.state is ClientState.STARTING
+    deadline = time.monotonic() + 120.0
+    while (seconds := watch()) is not None:  # as Blender's timers call it
+        assert time.monotonic() < deadline
+        time.sleep(seconds)
+    assert session.client.state is ClientState.READY
+    assert session.client.info["device"] == "cpu"
 
 
 def test_a_killed_backend_is_one_sentence_and_the_next_generation_works(stage: Stage) -> None:
