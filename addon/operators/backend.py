@@ -27,7 +27,8 @@ def why_offline() -> str:
     chosen = preferences()
     if bpy.app.online_access or (chosen is not None and chosen.wheels):
         return ""
-    return "Blender's online access is off: allow it in Preferences > System > Network, or choose a folder of downloaded packages under More"
+    remedy = "allow it in Preferences > System > Network, or choose a folder of downloaded packages under More"
+    return f"Blender's online access is off: {remedy}"
 
 
 class RETAKE_OT_install_backend(bpy.types.Operator):
