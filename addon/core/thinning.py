@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +24,7 @@ def extremes(values: FloatArray, least: float) -> BoolArray:
         return found
     low = high = 0
     direction = 0
-    for place in range(1, len(values)):
+    for place in _turns(values):
         if values[place] > values[high]:
             high = place
         if values[place] < values[low]:
@@ -38,6 +37,14 @@ def extremes(values: FloatArray, least: float) -> BoolArray:
             found[low] = direction < 0 or low > 0
             direction, high = 1, place
             low = place
+    return found
+
+
+def _turns(values: FloatArray) -> list[int]:
+    """Places after the first at which (F,) values turn, of a plateau its first, and the last that differs."""
+    steps = np.flatnonzero(np.diff(values))
+    goes_up = values[steps + 1] > values[steps]
+    found: list[int] = (steps[np.append(goes_up[1:] != goes_up[:-1], True)[: len(steps)]] + 1).tolist()
     return found
 
 
@@ -58,13 +65,13 @@ def thin(frames: FloatArray, values: FloatArray, needed: BoolArray, tolerance: f
     if len(kept):
         kept[0] = kept[-1] = True
     for _ in range(_ROUNDS):
-        off = np.abs(draw(frames[kept], values[kept])(frames) - values)
-        off[kept] = 0.0
+        off, between = np.zeros(len(values)), ~kept
+        off[between] = np.abs(draw(frames[kept], values[kept])(frames[between]) - values[between])
         if not (off > tolerance).any():
             return kept
         places = np.flatnonzero(kept)
-        for first, last in pairwise(places):
-            inner = off[first + 1 : last]
-            if len(inner) and inner.max() > tolerance:
-                kept[first + 1 + int(inner.argmax())] = True
+        peaks = np.maximum.reduceat(off, places)
+        for number in np.flatnonzero(peaks > tolerance).tolist():  # never the last: a key stands there
+            first, last = places[number : number + 2]
+            kept[first + int(off[first:last].argmax())] = True
     return kept | (off > tolerance)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -22,6 +24,8 @@ from .shot import Shot
 
 _BESIDE = 2.0  # frames beside the ends of what is rewritten, and beside given keys, where every frame is keyed
 _STILL = 1e-3  # mm a unit; a channel that moves nothing has this
+_MOST_KEPT = 1024  # channels of takes that are remembered, a byte a frame
+_KEPT: OrderedDict[bytes, BoolArray] = OrderedDict()
 _HEAD_MM = 200.0  # how far what turns with the neck lies from it, where the mesh does not tell
 
 
@@ -43,15 +47,28 @@ def thinned(
     for name, plan in plans.items():
         if len(plan.frames) < 4:
             continue
-        tolerance = tolerance_mm / reach.get(name, _STILL)
-        with _Pen() as pen:  # anew for each channel: between two slices it could be saved, or undone
-            kept_by[name] = thin(plan.frames, plan.values, _needed(plan, given), tolerance, pen.draw)
+        kept_by[name] = _kept(plan, _needed(plan, given), tolerance_mm / reach.get(name, _STILL))
         yield False
     for channels in shot.groups:  # what is shown together is keyed together
         together = [kept_by[name] for name in channels if name in kept_by]
         if len(together) > 1:
             kept_by |= dict.fromkeys(channels, np.logical_or.reduce(together))
     return {name: _cut(plan, kept_by[name]) if name in kept_by else plan for name, plan in plans.items()}
+
+
+def _kept(plan: ChannelPlan, needed: BoolArray, tolerance: float) -> BoolArray:
+    """(F,) which keys stay; remembered, as an animator goes back and forth between the same takes."""
+    digest = hashlib.sha256(np.float64(tolerance).tobytes())
+    for array in (plan.frames, plan.values, needed):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    key = digest.digest()
+    if key not in _KEPT:
+        with _Pen() as pen:  # anew for each channel: between two slices it could be saved, or undone
+            _KEPT[key] = thin(plan.frames, plan.values, needed, tolerance, pen.draw)
+        while len(_KEPT) > _MOST_KEPT:
+            _KEPT.popitem(last=False)
+    _KEPT.move_to_end(key)
+    return _KEPT[key]
 
 
 def _cut(plan: ChannelPlan, kept: BoolArray) -> ChannelPlan:

@@ -41,3 +41,26 @@ def test_the_curve_stays_near_and_what_is_needed_stays(values: np.ndarray, toler
     assert kept[0]
     assert kept[-1]
     assert np.abs(straight(frames[kept], values[kept])(frames) - values).max() <= tolerance + 1e-12
+
+
+def extremes_one_by_one(values: np.ndarray, least: float) -> list[int]:
+    """The turning points, every place being looked at."""
+    found, low, high, direction = set(), 0, 0, 0
+    for place in range(1, len(values)):
+        high = place if values[place] > values[high] else high
+        low = place if values[place] < values[low] else low
+        if direction >= 0 and values[high] - values[place] > least:
+            found |= {high} if direction > 0 or high > 0 else set()
+            direction, low, high = -1, place, place
+        elif direction <= 0 and values[place] - values[low] > least:
+            found |= {low} if direction < 0 or low > 0 else set()
+            direction, low, high = 1, place, place
+    return sorted(found)
+
+
+@given(
+    hnp.arrays(np.float64, st.integers(0, 40), elements=st.integers(0, 8).map(lambda tenths: tenths / 10.0)),
+    st.sampled_from([0.05, 0.15, 0.35, 0.5]),
+)
+def test_turning_points_are_those_of_all_places(values: np.ndarray, least: float) -> None:
+    assert np.flatnonzero(extremes(values, least)).tolist() == extremes_one_by_one(values, least)
