@@ -17,7 +17,7 @@ import statistics
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -158,12 +158,7 @@ def _generation(clip: Path, name: str, runs: int, samples: Samples) -> Course:
     yield
     samples[f"longest_callback_ms_{name}"] = [WATCH.longest * 1000.0]
     print(f"longest callback ({name}): {WATCH.longest * 1000:.0f} ms, {WATCH.whose}", flush=True)
-    switched: list[float] = []
-    for run in range(runs + 1):
-        started = time.perf_counter()
-        bpy.ops.retake.show_take("INVOKE_DEFAULT", True, take=2 - run % 2)
-        switched.append((time.perf_counter() - started) * 1000.0)
-        yield
+    switched = yield from _switching(runs + 1)
     samples |= {f"switch_first_ms_{name}": switched[:1], f"switch_ms_{name}": switched[1:]}
     back: list[float] = []
     again: list[float] = []
@@ -174,6 +169,26 @@ def _generation(clip: Path, name: str, runs: int, samples: Samples) -> Course:
             times.append((time.perf_counter() - started) * 1000.0)
             yield
     samples |= {f"undo_ms_{name}": back, f"redo_ms_{name}": again}
+    record = bpy.context.scene.retake.heads[0]
+    started = time.perf_counter()
+    record.sparse = True
+    samples[f"sparse_on_ms_{name}"] = [(time.perf_counter() - started) * 1000.0]
+    yield
+    switched = yield from _switching(min(runs, 5) + 2)
+    samples |= {f"sparse_switch_first_ms_{name}": switched[:2], f"sparse_switch_ms_{name}": switched[2:]}
+    record.sparse = False
+    yield
+
+
+def _switching(times: int) -> Generator[None, None, list[float]]:
+    """How long each of so many switches between two takes lasts, ms."""
+    switched: list[float] = []
+    for run in range(times):
+        started = time.perf_counter()
+        bpy.ops.retake.show_take("INVOKE_DEFAULT", True, take=2 - run % 2)
+        switched.append((time.perf_counter() - started) * 1000.0)
+        yield
+    return switched
 
 
 def _takes() -> Any:
