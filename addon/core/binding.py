@@ -16,7 +16,7 @@ import numpy as np
 from .bounded import solve_within
 from .timing import FloatArray
 
-_RIDGE = 1e-7  # keeps properties that show the same apart from nothing: they share
+_RIDGE = 1e-5  # keeps properties that show the same apart from nothing: they share
 _WEIGHTS = (("mouthClose", 0.5), ("mouthPress", 2.0), ("mouthRoll", 1.5))
 """How much a channel counts where not all can be met, by how its name begins; 1 for the others."""
 _OPENS = (

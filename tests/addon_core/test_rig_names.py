@@ -93,8 +93,8 @@ def test_what_visemes_show_is_shown_again(rows: list[list[float]]) -> None:
     shown = group.binding.channels_of(np.array(rows))
     again = group.binding.channels_of(group.binding.values_of(shown))
     jaw, close = (group.channels.index(name) for name in ("jawOpen", "mouthClose"))
-    assert np.abs((again - shown)[:, jaw] - (again - shown)[:, close]).max() < 0.001
-    assert np.abs(again - shown).max() < 0.005
+    assert np.abs((again - shown)[:, jaw] - (again - shown)[:, close]).max() < 0.004
+    assert np.abs(again - shown).max() < 0.02
 
 
 gains = st.floats(0.1, 50.0) | st.floats(-50.0, -0.1)

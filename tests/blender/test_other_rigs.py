@@ -165,7 +165,7 @@ def test_keyed_visemes_are_kept(viseme_head: Stage) -> None:
         bpy.ops.retake.show_take(take=take)
         assert viseme_head.at("viseme.aa", [float(frame)])[0] == pytest.approx(0.9, abs=1e-6)
         shown = viseme_head.at("viseme.aa", np.arange(frame - 10.0, frame + 10.0))
-        assert np.abs(np.diff(shown)).max() < 0.5, "it comes and goes"
+        assert np.abs(np.diff(shown)).max() < 0.6, "it comes and goes, no pop of one frame"
     before = viseme_head.tracks(np.arange(1.0, 100.0))
     bpy.ops.retake.show_take(take=2)
     bpy.ops.retake.show_take(take=1)
