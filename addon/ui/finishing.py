@@ -45,15 +45,15 @@ class RETAKE_PT_finishing(bpy.types.Panel):
         row.prop(record, "gaze", slider=True)
         row = column.row(align=True)
         wanted = context.window_manager.retake
-        row.operator("retake.no_blinks", icon="HIDE_OFF").range_mode = wanted.range_mode
+        row.operator("retake.no_blinks", text="No Blinks", icon="HIDE_OFF").range_mode = wanted.range_mode
         row.prop(wanted, "range_mode", text="")
         _draw_quiet(column, context, record)
         layout.prop(record, "lead", text="Mouth Lead (Frames)")
-        row = layout.row(align=True)
-        row.prop(record, "sparse", toggle=True, icon="KEYFRAME")
-        tolerance = row.row(align=True)
+        column = layout.column(align=True)
+        column.prop(record, "sparse", toggle=True, icon="KEYFRAME")
+        tolerance = column.row(align=True)
         tolerance.enabled = record.sparse
-        tolerance.prop(record, "tolerance", text="Within (mm)")
+        tolerance.prop(record, "tolerance", text="Tolerance (mm)")
         layout.operator("retake.reset_finishing", icon="LOOP_BACK")
 
 

@@ -153,7 +153,7 @@ def test_mix_the_head_of_another(animator: Animator) -> None:
 def test_finishing(animator: Animator) -> None:
     before = animator.see()
     animator.press_button("Finishing")
-    animator.press_button("No Blinks in Range")
+    animator.press_button("No Blinks")
     animator.wait(lambda: animator.see()["face"] != before["face"], 30, "It still blinks.")
     animator.undo_and_redo("no_blinks")
     dense = animator.see()["keys"]
