@@ -30,7 +30,7 @@ from .key_table import read_table
 from .table import with_rows
 from .targets import Target, control_keys, shape_groups, shape_key_targets
 from .timeline import tweak_shift
-from .turning import Turn, turn_of
+from .turning import Turn, turn_of, why_no_turn
 
 _METRES, _CENTIMETRES = 3.0, 400.0  # sizes up to which a mesh is taken to be in metres, in centimetres
 _found_pairs: dict[tuple[int, int], NDArray[np.int64]] = {}
@@ -316,6 +316,8 @@ def mixing_notices(shot: Shot) -> list[str]:
     armature = armature_of(shot.head)
     if armature is not None and shot.armature is None:
         notices.append(f"'{armature.name}' is linked from another file: override it to direct the head's turns.")
+    elif shot.record.turned_by != "AUTO" and (reason := why_no_turn(shot.record, shot.armature)):
+        notices.append(f"The head does not turn. {reason}")
     for owner in {target.owner for target in shot.targets}:
         data = owner.animation_data
         if data is None or data.use_tweak_mode:

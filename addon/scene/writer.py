@@ -92,6 +92,7 @@ def write_plans(snapshot: Snapshot, state: KeyState, plans: Mapping[str, Channel
         yield False
     _clear_former_neck(shot, books)
     _drop_empty_actions(shot, books)
+    _note_character(shot, books)
     _tag(shot)
 
 
@@ -109,6 +110,7 @@ def clear_plans(snapshot: Snapshot, state: KeyState, books: Books) -> Steps[None
         yield False
     _clear_former_neck(snapshot.shot, books)
     _drop_empty_actions(snapshot.shot, books)
+    _note_character(snapshot.shot, books)
     _tag(snapshot.shot)
 
 
@@ -141,7 +143,7 @@ def _write_target(
         _clear_target(snapshot, target, status, books)
         return
     edit = edit_curve(
-        _promoted(old, status) if is_corrected else old,
+        promoted(old, status) if is_corrected else old,
         removed,
         windows,
         lambda frame: float(snapshot.raw(target, np.array([frame + shift]))[0]),
@@ -227,7 +229,7 @@ def _covers_all(old: Table, removed: BoolArray, windows: Sequence[Window]) -> bo
     return bool(inside.all())
 
 
-def _promoted(old: Table, status: NDArray[np.uint8]) -> Table:
+def promoted(old: Table, status: NDArray[np.uint8]) -> Table:
     """Keys of ours that the animator corrected become plain keyframes, as which they are given from now on."""
     corrected = (status == KeyStatus.CORRECTED) & (old["type"] == GENERATED)
     if not corrected.any():
@@ -354,7 +356,7 @@ def _clear_target(snapshot: Snapshot, target: Target, status: NDArray[np.uint8],
         books.library.remember_original(target.curve_id, original_curve(target, old, False))  # its mesh was renamed
     shift = snapshot.shot.shifts[target.curve_id]
     locked = locked_stretches(old, [(span.start - shift, span.end - shift) for span in snapshot.locked])
-    _clear_curve(target, old, _promoted(old, status), _REMOVED[status], locked, books)
+    clear_of_ours(target, old, promoted(old, status), _REMOVED[status], locked, books)
 
 
 def _clear_former_neck(shot: Shot, books: Books) -> None:
@@ -364,11 +366,11 @@ def _clear_former_neck(shot: Shot, books: Books) -> None:
             fcurve = target.fcurve
             old = empty() if fcurve is None else read_table(fcurve)
             if fcurve is not None:
-                _clear_curve(target, old, old, old["type"] == GENERATED, (), books)
+                clear_of_ours(target, old, old, old["type"] == GENERATED, (), books)
             books.ledger.forget(target.curve_id)
 
 
-def _clear_curve(
+def clear_of_ours(
     target: Target,
     standing: Table,
     old: Table,
@@ -393,7 +395,8 @@ def _clear_curve(
             del books.library.original[target.curve_id]  # it stands: the next Take 0 may be that of another property
         return
     compat.fcurves_of(target.owner).remove(fcurve)
-    target.set_static(float(str(original.properties["value"])))
+    if target.is_there:
+        target.set_static(float(str(original.properties["value"])))
     del books.library.original[target.curve_id]
     books.ledger.forget(target.curve_id)
     books.notes.frozen.pop(target.curve_id, None)
@@ -411,6 +414,14 @@ def _drop_empty_actions(shot: Shot, books: Books) -> None:
         give_extrapolation_back(owner, role, books.notes)
         if not action.users:
             bpy.data.actions.remove(action)
+
+
+def _note_character(shot: Shot, books: Books) -> None:
+    """Note what was written, and what a chosen bone that was renamed meanwhile is called now."""
+    written = [(type(owner).__name__, owner.name) for owner in shot.owners.values()]
+    books.notes.owners = list(dict.fromkeys((*books.notes.owners, *written)))
+    if shot.record.turned_by == "BONE" and shot.neck is not None:
+        shot.record.turn_bone = shot.neck.name
 
 
 def _tag(shot: Shot) -> None:

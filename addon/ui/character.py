@@ -20,7 +20,7 @@ from ..scene.flame_head import is_flame_head
 from ..scene.shot import find_head
 from ..scene.table import target_of
 from ..scene.targets import shape_groups
-from ..scene.turning import turn_of
+from ..scene.turning import turn_of, why_no_turn
 
 _LEAST_SHOWN, _FLAME_SHOWN = 0.1, 2  # weight from which a FLAME control is told, and how many are
 
@@ -85,7 +85,7 @@ class RETAKE_PT_character(bpy.types.Panel):
             _sentence(layout, context, reason, "LOCKED")
         column = layout.column()
         column.enabled = not reason
-        _draw_turning(column, record, head)
+        _draw_turning(column, context, record, head)
         _draw_meshes(column, context, record, head)
         _draw_found(column, context, record, head)
         _draw_table(column, context, record)
@@ -93,20 +93,20 @@ class RETAKE_PT_character(bpy.types.Panel):
             _draw_flame(layout, context, head)
 
 
-def _draw_turning(layout: bpy.types.UILayout, record: Any, head: bpy.types.Object) -> None:
+def _draw_turning(layout: bpy.types.UILayout, context: bpy.types.Context, record: Any, head: bpy.types.Object) -> None:
     """What the head's motion is written on."""
     armature, column = armature_of(head), layout.column(align=True)
     turn = turn_of(record, armature)
     column.label(text=f"Turned by: {turn.thing.name if turn is not None else 'nothing'}", icon="BONE_DATA")
-    if record is None:
-        return
-    column.prop(record, "turned_by", text="")
-    if record.turned_by == "BONE" and armature is not None:
-        column.prop_search(record, "turn_bone", armature.pose, "bones", text="")
-    elif record.turned_by == "BONE":
-        column.label(text="This head has no armature", icon="INFO")
-    elif record.turned_by == "OBJECT":
-        column.prop(record, "turn_object", text="")
+    if record is not None:
+        column.prop(record, "turned_by", text="")
+        if record.turned_by == "BONE" and armature is not None:
+            column.prop_search(record, "turn_bone", armature.pose, "bones", text="")
+        elif record.turned_by == "OBJECT":
+            column.prop(record, "turn_object", text="")
+    reason = why_no_turn(record, armature)
+    if reason:
+        _sentence(column, context, reason, "INFO")
 
 
 def _draw_meshes(layout: bpy.types.UILayout, context: bpy.types.Context, record: Any, head: bpy.types.Object) -> None:
