@@ -8,7 +8,7 @@ curve, and a renamed property takes it along. Such a curve is told by the last w
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,7 @@ from .writer import Books, clear_of_ours, promoted
 _QUOTED = re.compile(r'\["((?:[^"\\]|\\.)*)"\]')
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Departed:
     """A curve that we wrote and that carries nothing now; its target bears the name under which it was written."""
 
@@ -40,15 +40,18 @@ class _Departed:
 def clear_departed(shot: Shot, books: Books) -> list[str]:
     """Take our keys off what carries no channel any more; the animator's stay, and Take 0 comes back there.
 
+    A curve that is locked, muted or driven stays.
+
     Args:
         shot: The shot.
         books: What is remembered; what was cleared is forgotten.
 
     Returns:
-        A sentence that names what was cleared, if anything was.
+        A sentence that names what was cleared, and one that names what stays.
     """
     found = list(_departed(shot, books))
-    for each in found:
+    cleared = [each for each in found if not obstacles(each.target, each.target.fcurve).any]
+    for each in cleared:
         target, name, old = each.target, each.target.curve_id, without_orphans(each.table, each.written)
         ours = old["type"] == GENERATED
         untouched = ours & each.written.holds(old["co"][:, 0], old["co"][:, 1])
@@ -58,8 +61,11 @@ def clear_departed(shot: Shot, books: Books) -> list[str]:
             remembered.pop(name, None)
         target.owner.update_tag()
         _leave_our_action(target.owner, books)
-    names = list(dict.fromkeys(_name_of(each.target) for each in found))
-    return [f"Nothing is carried by {', '.join(names)} any more: the generated keys there were removed."] * bool(names)
+    names, left = _names(cleared), _names(each for each in found if each not in cleared)
+    return [
+        *[f"Nothing is carried by {names} any more: the generated keys there were removed."] * bool(names),
+        *[f"The generated keys of {left} stay, as their curves are locked, muted or driven."] * bool(left),
+    ]
 
 
 def _leave_our_action(owner: bpy.types.ID, books: Books) -> None:
@@ -73,7 +79,7 @@ def _leave_our_action(owner: bpy.types.ID, books: Books) -> None:
 
 
 def _departed(shot: Shot, books: Books) -> Iterator[_Departed]:
-    """Curves of ours that are no target's any more and that may be written."""
+    """Curves of ours that are no target's any more."""
     now = {target.curve_id: target for target in shot.targets}
     lost = {
         name: written
@@ -90,7 +96,7 @@ def _departed(shot: Shot, books: Books) -> Iterator[_Departed]:
             table = read_table(fcurve)
             name = "" if place in mapped else _name_among(table, lost)
             target = Target(name, (), *place, group="")
-            if name and name in books.library.original and not obstacles(target, fcurve).any:
+            if name and name in books.library.original:
                 yield _Departed(target, table, lost.pop(name))
 
 
@@ -110,7 +116,10 @@ def _name_among(table: Table, lost: Mapping[str, WrittenCurve]) -> str:
     return next((name for name, written in lost.items() if written.tells(ours[:, 0], ours[:, 1])), "")
 
 
-def _name_of(target: Target) -> str:
-    """The shape key, bone or custom property that a curve is on, else the owner's name."""
-    found = _QUOTED.search(target.data_path)
-    return f"'{found[1] if found is not None else target.owner.name}'"
+def _names(found: Iterable[_Departed]) -> str:
+    """The shape keys, bones and custom properties that curves are on, else their owners."""
+    names = {}
+    for each in found:
+        quoted = _QUOTED.search(each.target.data_path)
+        names[f"'{quoted[1] if quoted is not None else each.target.owner.name}'"] = True
+    return ", ".join(names)

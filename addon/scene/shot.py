@@ -24,7 +24,7 @@ from ..core.lips import find_lip_pairs
 from ..core.timing import AudioClock, Span
 from . import audio, state
 from .axes import MODEL_TO_BLENDER
-from .character import armature_of, is_driven_too, other_meshes, with_other_meshes
+from .character import armature_of, is_driven_too, left_notices, other_meshes, with_other_meshes
 from .edit import GENERATED
 from .key_table import read_table
 from .table import with_rows
@@ -181,7 +181,7 @@ def open_shot(scene: bpy.types.Scene, head: bpy.types.Object | None) -> Shot:
     turn = turn_of(record, armature)
     meshes = [thing for thing in other_meshes(scene, head) if is_driven_too(record, thing)]
     own = with_rows(shape_key_targets(key), record.rows if record is not None else ())
-    targets = [*with_other_meshes(own, meshes), *(turn.targets() if turn is not None else [])]
+    targets = [*with_other_meshes(own, meshes, record), *(turn.targets() if turn is not None else [])]
     _refuse_linked_actions({target.owner for target in targets})
     if not any(target.channels != HEAD_ROTATION for target in targets):
         raise RigError(
@@ -318,6 +318,7 @@ def mixing_notices(shot: Shot) -> list[str]:
         notices.append(f"'{armature.name}' is linked from another file: override it to direct the head's turns.")
     elif shot.record.turned_by != "AUTO" and (reason := why_no_turn(shot.record, shot.armature)):
         notices.append(f"The head does not turn. {reason}")
+    notices += left_notices(list(shot.meshes), shot.record)
     for owner in {target.owner for target in shot.targets}:
         data = owner.animation_data
         if data is None or data.use_tweak_mode:

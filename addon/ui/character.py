@@ -14,7 +14,7 @@ from ..core.poses import label_of
 from ..core.rig_names import unmapped
 from ..operators.character import driven_targets, is_good, presets, why_not_changed
 from ..operators.common import record_in, why_no_head, why_no_shape_keys
-from ..scene.character import armature_of, is_driven_too, other_meshes
+from ..scene.character import armature_of, is_driven_too, left_notices, other_meshes
 from ..scene.flame_controls import control_on_flame, corrected_names
 from ..scene.flame_head import is_flame_head
 from ..scene.shot import find_head
@@ -118,6 +118,8 @@ def _draw_meshes(layout: bpy.types.UILayout, context: bpy.types.Context, record:
         for thing in meshes:
             icon = "CHECKBOX_HLT" if is_driven_too(record, thing) else "CHECKBOX_DEHLT"
             column.operator("retake.toggle_mesh", text=thing.name, icon=icon).mesh = thing.name
+        for sentence in left_notices([thing for thing in meshes if is_driven_too(record, thing)], record):
+            _sentence(column, context, sentence, "INFO")
 
 
 def _draw_found(layout: bpy.types.UILayout, context: bpy.types.Context, record: Any, head: bpy.types.Object) -> None:

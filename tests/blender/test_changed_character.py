@@ -71,6 +71,23 @@ def test_a_mesh_that_may_not_be_written_holds_nothing_up(stage: Stage) -> None:
         assert Stage.all_keys_of(thing.data.shape_keys) == {('key_blocks["jawOpen"].value', 0): [(5.0, 0.0)]}
 
 
+def test_a_mesh_that_the_nla_plays_below_its_action_is_left_alone(stage: Stage) -> None:
+    teeth = add_mesh(stage, "Teeth", ("jawOpen", "jawForward"))
+    key = teeth.data.shape_keys
+    for name, value in (("jawOpen", 0.5), ("jawForward", 0.0)):
+        key.key_blocks[name].value = value
+        key.key_blocks[name].keyframe_insert("value", frame=5)
+        if name == "jawOpen":
+            compat.push_down(key, "Own")
+    stage.generate(count=2)
+    assert any("'Teeth' keeps its own jawOpen" in notice for notice in session.job.order.notices)
+    assert np.ptp(stage.at("jawOpen", FRAMES)) > 0.05
+    bpy.ops.retake.show_take(take=2)
+    assert set(values_of(teeth, "jawOpen", FRAMES).tolist()) == {0.5}
+    bpy.ops.retake.show_original()
+    assert Stage.all_keys_of(key) == {('key_blocks["jawForward"].value', 0): [(5.0, 0.0)]}
+
+
 def test_a_row_on_another_mesh_is_that_shape_keys_only_use(stage: Stage) -> None:
     teeth = add_mesh(stage, "Teeth", ("jawOpen", "jawForward"))
     bpy.ops.retake.add_row(channel="jawForward")
@@ -191,6 +208,29 @@ def test_a_key_on_another_mesh_is_its_own(make_stage: Callable[..., Stage]) -> N
     assert Stage.all_keys_of(teeth.data.shape_keys) == {('key_blocks["jawOpen"].value', 0): [(20.25, 0.5)]}
 
 
+@pytest.mark.parametrize(("setting", "value"), [("interpolation", "CONSTANT"), ("type", "MOVING_HOLD")])
+def test_a_hold_on_another_mesh_holds(stage: Stage, setting: str, value: str) -> None:
+    stage.generate(count=2)
+    key = add_mesh(stage, "Teeth", ("jawOpen",)).data.shape_keys
+    bpy.ops.retake.show_take(take=2)
+    for frame in (20.0, 40.0):
+        key.key_blocks["jawOpen"].value = 0.5
+        key.key_blocks["jawOpen"].keyframe_insert("value", frame=frame)
+        point = stage.point("jawOpen@Teeth", frame)
+        point.type = "KEYFRAME"
+        setattr(point, setting, value)
+    stage.scene.use_preview_range, stage.scene.frame_preview_start, stage.scene.frame_preview_end = True, 10, 30
+    bpy.ops.retake.update_take(range_mode="PREVIEW")
+    ours = stage.generated("jawOpen@Teeth")
+    assert not ((ours > 20.0) & (ours < 30.6)).any()
+    assert {18.0, 19.0, 31.0} <= set(ours), "outside the range nothing changes"
+    bpy.ops.retake.show_take(take=1)
+    ours = stage.generated("jawOpen@Teeth")
+    assert not ((ours > 20.0) & (ours < 40.0)).any()
+    assert np.allclose(stage.at("jawOpen@Teeth", np.arange(20.0, 40.1, 0.25)), 0.5, atol=1e-6)
+    assert np.ptp(stage.at("jawOpen", np.arange(20.0, 41.0))) > 0.01, "the head's jaw goes on"
+
+
 def test_an_object_with_a_parent_rests_as_it_stood(stage: Stage) -> None:
     parent, hat = bpy.data.objects.new("Parent", None), bpy.data.objects.new("Hat", None)
     for thing in (parent, hat):
@@ -282,6 +322,7 @@ def test_what_is_locked_on_a_renamed_shape_key_stays(stage: Stage) -> None:
     assert curves is not None
     curves.find(path[0]).lock = True
     bpy.ops.retake.show_original()
+    assert "The generated keys of 'Kiefer' stay" in session.sentence
     assert set(Stage.all_keys_of(stage.key)) == {path}
     compat.fcurves_of(stage.key).find(path[0]).lock = False  # type: ignore[union-attr]
     bpy.ops.retake.show_original()
