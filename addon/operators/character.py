@@ -150,34 +150,35 @@ class RETAKE_OT_use_drivers(TableOperator, bpy.types.Operator):
         def work() -> list[str]:
             record = record_for_change(context)
             rowed = {row.channel for row in record.rows}
-            left, added = [], 0
+            left: dict[str, list[str]] = {}
+            added = 0
             for target in driven_targets(context):
                 if target.channels[0] in rowed:
                     continue
-                place = driving(target)
-                measured = None if place is None or len(target.channels) > 1 else _measured(target, place)
-                if place is None or measured is None:
-                    left.append(target.curve_id)
-                    continue
-                add_row(record, target.channels[0], place, *measured)
-                added += 1
+                try:
+                    add_row(record, target.channels[0], *_measured(target))
+                    added += 1
+                except InputError as error:
+                    left.setdefault(str(error), []).append(target.curve_id)
             if not added and not left:
                 raise InputError("No driven shape key of this head lacks a row.")
             told = f"{added} channel{'s are' if added != 1 else ' is'} performed by what drives them."
-            more = (
-                [f"Driven by more than one number, or not in proportion, and left: {', '.join(left)}."] if left else []
-            )
-            return [told, *more]
+            more = " ".join(f"Left: {', '.join(names)}. {reason}" for reason, names in left.items())
+            return [told, more] if more else [told]
 
         return reporting(self, work)
 
 
-def _measured(target: Target, place: Place) -> tuple[float, float] | None:
-    """Gain and offset of what drives a target; None where it is no property, or not in proportion."""
-    try:
-        return response(target, place)
-    except InputError:
-        return None
+def _measured(target: Target) -> tuple[Place, float, float]:
+    """What drives a target, with gain and offset.
+
+    Raises:
+        InputError: No row can stand for it; the sentence says why.
+    """
+    if len(target.channels) > 1:
+        raise InputError("It shows several channels at once, and a row stands for one.", "Add rows by hand.")
+    place = driving(target)
+    return (place, *response(target, place))
 
 
 class RETAKE_OT_toggle_mesh(TableOperator, bpy.types.Operator):
