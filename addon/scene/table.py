@@ -20,7 +20,7 @@ from .. import compat
 from ..core.binding import Property
 from ..core.poses import label_of
 from .rows import COMPONENTS
-from .targets import Target
+from .targets import Target, place_in
 
 FORMAT = "retake-table-1"
 _LEAST_GAIN = 1e-6
@@ -169,14 +169,19 @@ def _sharing(target: Target, share: float) -> Target:
 
 def _refuse_twice(channel: str, members: Sequence[Target], found: Sequence[Target]) -> None:
     """Raise InputError where two rows, or a row and a shape key found by name, are one property."""
+    rows = {target.curve_id for target in members}
     for target in members:
-        same = [t for t in found if (t.owner, t.data_path, t.index) == (target.owner, target.data_path, target.index)]
-        if len(same) > 1:
-            others = ", ".join(sorted({name for each in same for name in each.channels} - {channel})) or channel
-            raise InputError(
-                f"{label_of(channel)} and {others} are on one property, {target.data_path} of '{target.owner.name}'.",
-                "Remove one of the rows.",
-            )
+        same = [each for each in found if place_in(each) == place_in(target) and each.curve_id != target.curve_id]
+        if not same:
+            continue
+        others = dict.fromkeys(label_of(name) for each in same for name in each.channels)
+        named = f"'{target.block.name}'" if target.block is not None else f"{target.data_path} of '{target.owner.name}'"
+        if any(each.curve_id in rows for each in same):
+            raise InputError(f"Two rows of {label_of(channel)} are on {named}.", "Remove one of them.")
+        raise InputError(
+            f"{named} is to show {label_of(channel)}, but it shows {' and '.join(others)} already.",
+            f"Give {' and '.join(others)} another property in a row of its own, or remove this row.",
+        )
 
 
 def _without(target: Target, channels: Iterable[str]) -> Target | None:

@@ -18,8 +18,8 @@ from ..scene.character import armature_of, is_driven_too, left_notices, other_me
 from ..scene.flame_controls import control_on_flame, corrected_names
 from ..scene.flame_head import is_flame_head
 from ..scene.shot import find_head
-from ..scene.table import target_of
-from ..scene.targets import shape_groups
+from ..scene.table import target_of, with_rows
+from ..scene.targets import shape_groups, shape_key_targets
 from ..scene.turning import turn_of, why_no_turn
 
 _LEAST_SHOWN, _FLAME_SHOWN = 0.1, 2  # weight from which a FLAME control is told, and how many are
@@ -83,12 +83,13 @@ class RETAKE_PT_character(bpy.types.Panel):
         reason = why_not_changed(context)
         if reason:
             _sentence(layout, context, reason, "LOCKED")
+            layout.operator("retake.show_original")
         column = layout.column()
         column.enabled = not reason
         _draw_turning(column, context, record, head)
         _draw_meshes(column, context, record, head)
         _draw_found(column, context, record, head)
-        _draw_table(column, context, record)
+        _draw_table(column, context, record, head)
         if is_flame_head(head):
             _draw_flame(layout, context, head)
 
@@ -138,11 +139,12 @@ def _draw_found(layout: bpy.types.UILayout, context: bpy.types.Context, record: 
         _sentence(column, context, f"Nothing carries {named}.", "INFO")
     driven = [target for target in driven_targets(context) if not rowed & set(target.channels)]
     if driven:
-        _sentence(column, context, f"{len(driven)} shape keys are driven, and are not written on.", "DRIVER")
+        told = "1 shape key is driven, and is" if len(driven) == 1 else f"{len(driven)} shape keys are driven, and are"
+        _sentence(column, context, f"{told} not written on.", "DRIVER")
         column.operator("retake.use_drivers")
 
 
-def _draw_table(layout: bpy.types.UILayout, context: bpy.types.Context, record: Any) -> None:
+def _draw_table(layout: bpy.types.UILayout, context: bpy.types.Context, record: Any, head: bpy.types.Object) -> None:
     """The rows, and the chosen one."""
     rows = record.rows if record is not None else ()
     if record is not None and len(rows):
@@ -176,6 +178,7 @@ def _draw_table(layout: bpy.types.UILayout, context: bpy.types.Context, record: 
     values.prop(row, "high")
     try:
         target_of(row, 0)
+        with_rows(shape_key_targets(head.data.shape_keys), rows)
     except InputError as error:
         _sentence(column, context, str(error), "ERROR")
 
