@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -79,13 +80,22 @@ def why_left(target: Target, record: Any | None) -> str:
     return next((reason for reason, holds in reasons.items() if holds), "")
 
 
-def left_notices(meshes: list[bpy.types.Object], record: Any | None) -> list[str]:
-    """A sentence for each mesh of a character that has shape keys which stay; what drives one moves it anyway."""
-    sentences = []
+def left_notices(targets: Sequence[Target], meshes: Sequence[bpy.types.Object], record: Any | None) -> list[str]:
+    """A sentence for each mesh of a character that has shape keys which stay; what drives one moves it anyway.
+
+    Args:
+        targets: All of the character's.
+        meshes: Its other meshes.
+        record: What is stored for its head.
+    """
+    sentences, written = [], {place_in(target) for target in targets}
     for thing in meshes:
         found: dict[str, list[str]] = {}
         for target in shape_key_targets(thing.data.shape_keys):
-            if (reason := why_left(target, record)) not in ("", "driven") and target.block is not None:
+            reason = why_left(target, record)
+            if not reason and place_in(target) not in written:
+                reason = "it would show several of the head's"
+            if reason not in ("", "driven") and target.block is not None:
                 found.setdefault(reason, []).append(target.block.name)
         told = "; ".join(f"{', '.join(names)} ({reason})" for reason, names in found.items())
         sentences += [f"'{thing.name}' keeps its own {told}."] * bool(found)

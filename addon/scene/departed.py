@@ -25,6 +25,7 @@ from .shot import Shot
 from .targets import Target, obstacles, place_in
 from .writer import Books, clear_of_ours, promoted
 
+_NAMED = 6  # names in a sentence
 _QUOTED = re.compile(r'\["((?:[^"\\]|\\.)*)"\]')
 
 
@@ -117,9 +118,10 @@ def _name_among(table: Table, lost: Mapping[str, WrittenCurve]) -> str:
 
 
 def _names(found: Iterable[_Departed]) -> str:
-    """The shape keys, bones and custom properties that curves are on, else their owners."""
-    names = {}
+    """The shape keys, bones and custom properties that curves are on, else their owners; the first few by name."""
+    names: dict[str, None] = {}
     for each in found:
         quoted = _QUOTED.search(each.target.data_path)
-        names[f"'{quoted[1] if quoted is not None else each.target.owner.name}'"] = True
-    return ", ".join(names)
+        names[f"'{quoted[1] if quoted is not None else each.target.owner.name}'"] = None
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(list(names)[:_NAMED]) + more

@@ -318,7 +318,7 @@ def mixing_notices(shot: Shot) -> list[str]:
         notices.append(f"'{armature.name}' is linked from another file: override it to direct the head's turns.")
     elif shot.record.turned_by != "AUTO" and (reason := why_no_turn(shot.record, shot.armature)):
         notices.append(f"The head does not turn. {reason}")
-    notices += left_notices(list(shot.meshes), shot.record)
+    notices += left_notices(shot.targets, shot.meshes, shot.record)
     for owner in {target.owner for target in shot.targets}:
         data = owner.animation_data
         if data is None or data.use_tweak_mode:

@@ -14,7 +14,7 @@ from ..core.poses import label_of
 from ..core.rig_names import unmapped
 from ..operators.character import driven_targets, is_good, presets, why_not_changed
 from ..operators.common import record_in, why_no_head, why_no_shape_keys
-from ..scene.character import armature_of, is_driven_too, left_notices, other_meshes
+from ..scene.character import armature_of, is_driven_too, left_notices, other_meshes, with_other_meshes
 from ..scene.flame_controls import control_on_flame, corrected_names
 from ..scene.flame_head import is_flame_head
 from ..scene.shot import find_head
@@ -119,8 +119,17 @@ def _draw_meshes(layout: bpy.types.UILayout, context: bpy.types.Context, record:
         for thing in meshes:
             icon = "CHECKBOX_HLT" if is_driven_too(record, thing) else "CHECKBOX_DEHLT"
             column.operator("retake.toggle_mesh", text=thing.name, icon=icon).mesh = thing.name
-        for sentence in left_notices([thing for thing in meshes if is_driven_too(record, thing)], record):
+        for sentence in _left_sentences(record, head, [thing for thing in meshes if is_driven_too(record, thing)]):
             _sentence(column, context, sentence, "INFO")
+
+
+def _left_sentences(record: Any, head: bpy.types.Object, meshes: list[bpy.types.Object]) -> list[str]:
+    """What stays on the meshes that move with the head; nothing while a row names nothing, which is told beside it."""
+    try:
+        own = with_rows(shape_key_targets(head.data.shape_keys), record.rows if record is not None else ())
+    except InputError:
+        return []
+    return left_notices(with_other_meshes(own, meshes, record), meshes, record)
 
 
 def _draw_found(layout: bpy.types.UILayout, context: bpy.types.Context, record: Any, head: bpy.types.Object) -> None:
