@@ -162,7 +162,7 @@ def show_original(shot: Shot, options: Options) -> Steps[list[str]]:
         reading.books.notes.show(0)
         reading.books.notes.stale = _stale(library, reading, recording_for_takes(shot))
         reading.standing.adopt_originals(shot, library, ())
-        departed = clear_departed(shot, reading.books)
+        departed = clear_departed(shot, reading.books, reading.snapshot.locked)
         yield from clear_plans(reading.snapshot, reading.keys, reading.books)
         reading.standing.note_turn(reading.books.ledger, reading.books.notes)
         yield from saving(shot, reading.books)
@@ -242,7 +242,7 @@ def _write(
     reading.standing.adopt_originals(shot, books.library, playing)
     let_go = options.corrected not in (None, Choice.KEEP) and bool(asked_about(shot, reading, parts))
     anew = let_go or has_moved(books.notes, recording)
-    departed = clear_departed(shot, books)
+    departed = clear_departed(shot, books, reading.snapshot.locked)
     if anew:
         yield from clear_plans(reading.snapshot, reading.keys, books)
         reading.standing.note_turn(books.ledger, books.notes)

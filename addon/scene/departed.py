@@ -8,7 +8,7 @@ curve, and a renamed property takes it along. Such a curve is told by the last w
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +18,13 @@ import numpy as np
 from .. import compat
 from ..core.keys import KeyStatus
 from ..core.ledger import WrittenCurve
-from .edit import GENERATED
+from ..core.timing import Span
+from .edit import GENERATED, locked_stretches
 from .key_table import Table, read_table
 from .orphans import without_orphans
 from .shot import Shot
 from .targets import Target, obstacles, place_in
+from .timeline import tweak_shift
 from .writer import Books, clear_of_ours, promoted
 
 _NAMED = 6  # names in a sentence
@@ -38,14 +40,15 @@ class _Departed:
     written: WrittenCurve
 
 
-def clear_departed(shot: Shot, books: Books) -> list[str]:
+def clear_departed(shot: Shot, books: Books, locked: Sequence[Span] = ()) -> list[str]:
     """Take our keys off what carries no channel any more; the animator's stay, and Take 0 comes back there.
 
-    A curve that is locked, muted or driven stays.
+    A curve that is locked, muted or driven stays, and so do locked spans, until they are released.
 
     Args:
         shot: The shot.
         books: What is remembered; what was cleared is forgotten.
+        locked: Spans of scene frames that the animator locked.
 
     Returns:
         A sentence that names what was cleared, and one that names what stays.
@@ -57,9 +60,12 @@ def clear_departed(shot: Shot, books: Books) -> list[str]:
         ours = old["type"] == GENERATED
         untouched = ours & each.written.holds(old["co"][:, 0], old["co"][:, 1])
         status = np.where(untouched, KeyStatus.GENERATED, np.where(ours, KeyStatus.CORRECTED, KeyStatus.GIVEN))
-        clear_of_ours(target, each.table, promoted(old, status.astype(np.uint8)), untouched, (), books)
-        for remembered in (books.library.original, books.ledger.curves, books.notes.frozen):
-            remembered.pop(name, None)
+        shift = tweak_shift(target.owner) if locked else 0.0
+        stretches = locked_stretches(old, [(span.start - shift, span.end - shift) for span in locked])
+        clear_of_ours(target, each.table, promoted(old, status.astype(np.uint8)), untouched, stretches, books)
+        if target.fcurve is None or not (read_table(target.fcurve)["type"] == GENERATED).any():
+            for remembered in (books.library.original, books.ledger.curves, books.notes.frozen):
+                remembered.pop(name, None)
         target.owner.update_tag()
         _leave_our_action(target.owner, books)
     names, left = _names(cleared), _names(each for each in found if each not in cleared)

@@ -83,7 +83,7 @@ def bake(shot: Shot, books: Books, locked: Sequence[Span]) -> list[str]:
         InputError: Nothing of ours plays.
     """
     left = []
-    clear_departed(shot, books)
+    clear_departed(shot, books, locked)
     blocked = block_groups_together(
         shot, {target.curve_id: obstacles(target, target.fcurve) for target in shot.targets}
     )
