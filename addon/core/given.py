@@ -146,7 +146,7 @@ def _collect_group(names: tuple[str, ...], curves: Sequence[CurveState]) -> dict
     leading = [curve for curve in curves if not curve.keys.follows]
     frames = _distinct(np.concatenate([curve.keys.frames[curve.given] for curve in leading]))
     holds = [holds_of(curve) for curve in curves]
-    locked = tuple(span for curve in curves for span in curve.keys.locked_spans)
+    locked = tuple(span for curve in leading for span in curve.keys.locked_spans)
     bare = tuple(span for span in holds[0] if all(_covers(other, span) for other in holds[1:]))
     led = (spans for curve, spans in zip(curves, holds, strict=True) if not curve.keys.follows)
     held = tuple(span for spans in led for span in spans) + locked

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ...backend.protocol import HEAD_ROTATION
 from .. import compat
 from ..core.given import HALF_FRAME, holds_of, within_spans
-from ..core.keys import KeyState, KeyStatus
+from ..core.keys import CurveState, KeyState, KeyStatus
 from ..core.ledger import Ledger
 from ..core.library import Library
 from ..core.render import ChannelPlan
@@ -80,7 +80,7 @@ def write_plans(snapshot: Snapshot, state: KeyState, plans: Mapping[str, Channel
     """
     shot = snapshot.shot
     statuses = {curve.keys.curve_id: curve.status for curve in state.curves}
-    held = {curve.keys.curve_id: holds_of(curve) for curve in state.curves if curve.keys.follows}
+    following = {curve.keys.curve_id: curve for curve in state.curves if curve.keys.follows}
     neck = yield from _neck_components(snapshot, statuses, plans)
     columns = {target.curve_id: neck[:, target.index] for target in shot.groups.get(HEAD_ROTATION, ())}
     for place, target in enumerate(shot.targets):
@@ -90,8 +90,8 @@ def write_plans(snapshot: Snapshot, state: KeyState, plans: Mapping[str, Channel
         if target.curve_id not in columns:
             columns |= _group_values(snapshot, target.channels, statuses, plans)
         values = columns[target.curve_id]
-        if held.get(target.curve_id):
-            plan, values = _beside_holds(plan, values, held[target.curve_id])
+        if target.curve_id in following:
+            plan, values = _beside_own(plan, values, following[target.curve_id])
         _write_target(snapshot, place, statuses[target.curve_id], plan, values, books)
         yield False
     _clear_former_neck(shot, books)
@@ -100,9 +100,12 @@ def write_plans(snapshot: Snapshot, state: KeyState, plans: Mapping[str, Channel
     _tag(shot)
 
 
-def _beside_holds(plan: ChannelPlan, values: FloatArray, holds: Sequence[Span]) -> tuple[ChannelPlan, FloatArray]:
-    """A plan and its values (K,) on a curve that follows, without keys in holds of its own."""
-    free = ~within_spans(plan.frames, holds)
+def _beside_own(plan: ChannelPlan, values: FloatArray, curve: CurveState) -> tuple[ChannelPlan, FloatArray]:
+    """A plan and its values (K,) on a curve that follows, without keys in holds of its own and what cannot be cut."""
+    holds, whole = holds_of(curve), curve.keys.locked_spans
+    if not holds and not whole:
+        return plan, values
+    free = ~within_spans(plan.frames, (*holds, *whole))
     near = [Span(span.start - HALF_FRAME, span.end + HALF_FRAME) for span in plan.rewrite]
     parts = [part for hold in holds for span in near if (part := hold.intersection(span))]
     needed = plan.needed[free] if plan.needed is not None else None

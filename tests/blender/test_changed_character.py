@@ -230,6 +230,22 @@ def test_a_hold_on_another_mesh_holds(stage: Stage, setting: str, value: str) ->
     assert np.ptp(stage.at("jawOpen", np.arange(20.0, 41.0))) > 0.01, "the head's jaw goes on"
 
 
+def test_an_eased_segment_of_another_mesh_stays_whole_and_holds_nothing_up(stage: Stage) -> None:
+    key = add_mesh(stage, "Teeth", ("jawOpen",)).data.shape_keys
+    for frame, value in ((5.0, 0.1), (20.0, 0.6)):
+        key.key_blocks["jawOpen"].value = value
+        key.key_blocks["jawOpen"].keyframe_insert("value", frame=frame)
+    stage.curve("jawOpen@Teeth").keyframe_points[0].interpolation = "ELASTIC"
+    within, beyond = np.arange(5.0, 20.1, 0.25), np.arange(31.0, 50.0, 0.25)
+    before = [stage.at("jawOpen@Teeth", frames) for frames in (within, beyond)]
+    stage.scene.use_preview_range, stage.scene.frame_preview_start, stage.scene.frame_preview_end = True, 10, 30
+    stage.generate(count=1, range_mode="PREVIEW")
+    assert len(stage.generated("jawOpen")) == 21
+    after = [stage.at("jawOpen@Teeth", frames) for frames in (within, beyond)]
+    assert all(np.allclose(one, other, atol=1e-6) for one, other in zip(before, after, strict=True))
+    assert {22.0, 28.0} <= set(stage.generated("jawOpen@Teeth"))
+
+
 def test_an_object_with_a_parent_rests_as_it_stood(stage: Stage) -> None:
     parent, hat = bpy.data.objects.new("Parent", None), bpy.data.objects.new("Hat", None)
     for thing in (parent, hat):
