@@ -22,6 +22,7 @@ from ..scene.table import (
     add_row,
     apply_rows,
     driving,
+    point_at,
     read_table_text,
     response,
     table_to_text,
@@ -138,6 +139,13 @@ def driven_targets(context: Context) -> list[Target]:
     return [] if key is None else [target for target in shape_key_targets(key) if target.driver is not None]
 
 
+def unrowed_targets(context: Context) -> list[Target]:
+    """Driven shape keys of the head that is meant whose channels have no row that names what can be keyed."""
+    record = record_in(context)
+    good = {row.channel for row in record.rows if is_good(row)} if record is not None else set()
+    return [target for target in driven_targets(context) if not good & set(target.channels)]
+
+
 class RETAKE_OT_use_drivers(TableOperator, bpy.types.Operator):
     """Let driven shape keys be performed by what drives them: a row for each, gain and offset measured"""
 
@@ -149,22 +157,26 @@ class RETAKE_OT_use_drivers(TableOperator, bpy.types.Operator):
 
         def work() -> list[str]:
             record = record_for_change(context)
-            rowed = {row.channel for row in record.rows}
             left: dict[str, list[str]] = {}
-            added = 0
-            for target in driven_targets(context):
-                if target.channels[0] in rowed:
-                    continue
+            added = mended = 0
+            for target in unrowed_targets(context):
+                channel = target.channels[0]
+                lost = next((row for row in record.rows if row.channel == channel), None)
                 try:
-                    add_row(record, target.channels[0], *_measured(target))
-                    added += 1
+                    if lost is None:
+                        add_row(record, channel, *_measured(target))
+                    else:
+                        point_at(lost, driving(target))
                 except InputError as error:
                     left.setdefault(str(error), []).append(target.curve_id)
-            if not added and not left:
+                else:
+                    added, mended = added + (lost is None), mended + (lost is not None)
+            if not added and not mended and not left:
                 raise InputError("No driven shape key of this head lacks a row.")
             told = f"{added} channel{'s are' if added != 1 else ' is'} performed by what drives them."
+            again = f"{mended} row{'s name' if mended != 1 else ' names'} again what drives them."
             more = " ".join(f"Left: {', '.join(names)}. {reason}" for reason, names in left.items())
-            return [told, more] if more else [told]
+            return [*[told] * bool(added or not mended), *[again] * bool(mended), *[more] * bool(more)]
 
         return reporting(self, work)
 

@@ -279,10 +279,15 @@ def response(target: Target, place: Place) -> tuple[float, float]:
 def add_row(record: Any, channel: str, place: Place, gain: float, offset: float) -> Any:
     """A new row of a head's table."""
     row = record.rows.add()
-    row.channel, row.kind, row.thing = channel, place.kind, place.thing
-    row.name, row.component, row.path, row.index = place.name, place.component, place.path, place.index
-    row.gain, row.offset = gain, offset
+    row.channel, row.gain, row.offset = channel, gain, offset
+    point_at(row, place)
     return row
+
+
+def point_at(row: Any, place: Place) -> None:
+    """Let a row name a property."""
+    row.kind, row.thing = place.kind, place.thing
+    row.name, row.component, row.path, row.index = place.name, place.component, place.path, place.index
 
 
 # Presets

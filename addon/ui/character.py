@@ -12,7 +12,7 @@ from ...backend.errors import InputError
 from ...backend.protocol import CONTROL_NAMES
 from ..core.poses import label_of
 from ..core.rig_names import unmapped
-from ..operators.character import driven_targets, is_good, presets, why_not_changed
+from ..operators.character import is_good, presets, unrowed_targets, why_not_changed
 from ..operators.common import record_in, why_no_head, why_no_shape_keys
 from ..scene.character import armature_of, is_driven_too, left_notices, other_meshes, with_other_meshes
 from ..scene.flame_controls import control_on_flame, corrected_names
@@ -146,7 +146,7 @@ def _draw_found(layout: bpy.types.UILayout, context: bpy.types.Context, record: 
     if missing:
         named = ", ".join(map(label_of, missing[:12])) + (f" and {len(missing) - 12} more" if len(missing) > 12 else "")
         _sentence(column, context, f"Nothing carries {named}.", "INFO")
-    driven = [target for target in driven_targets(context) if not rowed & set(target.channels)]
+    driven = unrowed_targets(context)
     if driven:
         told = "1 shape key is driven, and is" if len(driven) == 1 else f"{len(driven)} shape keys are driven, and are"
         _sentence(column, context, f"{told} not written on.", "DRIVER")

@@ -9,8 +9,8 @@ import pytest
 
 from retake.addon.operators.session import session
 
-from .helpers import Stage
-from .test_character import FRAMES, first_row, values_of
+from .helpers import Stage, error_of
+from .test_character import FRAMES, add_controls, first_row, values_of
 
 
 def drive(stage: Stage, name: str, expression: str = "v") -> bpy.types.DriverVariable:
@@ -64,3 +64,27 @@ def test_what_drives_what_drives_a_shape_key_is_found(stage: Stage) -> None:
     stage.generate(count=1)
     shown = stage.at("jawOpen row", FRAMES) / 0.8
     assert np.allclose(values_of(stage.head, "jawOpen", FRAMES), shown, atol=1e-4)
+
+
+def test_rows_find_what_drives_them_again_when_bones_are_renamed(stage: Stage) -> None:
+    rig = add_controls(stage, gain=0.08, offset=0.02)
+    bpy.ops.retake.use_drivers()
+    stage.generate(count=2)
+    for name in ("jawOpen", "jawForward"):  # by a custom property, and by its place
+        rig.data.bones[f"ctl {name}"].name = f"bone {name}"
+    assert "has no" in error_of(bpy.ops.retake.show_take, take=2)
+    bpy.ops.retake.use_drivers()
+    assert session.sentence == "2 rows name again what drives them."
+    before = values_of(stage.head, "jawOpen", FRAMES)
+    bpy.ops.retake.show_take(take=2)
+    assert not np.array_equal(values_of(stage.head, "jawOpen", FRAMES), before)
+    assert len(Stage.all_keys_of(rig)) == 52
+    bpy.ops.retake.show_original()
+    assert not Stage.all_keys_of(rig)
+
+
+def test_a_head_that_is_driven_altogether_is_told_of_in_short(stage: Stage) -> None:
+    add_controls(stage, gain=0.08, offset=0.02)
+    stage.generate(count=1)
+    told = next(notice for notice in session.job.order.notices if "driver" in notice)
+    assert told.endswith(" and 46 more.")
