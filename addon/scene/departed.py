@@ -101,7 +101,7 @@ def _departed(shot: Shot, books: Books) -> Iterator[_Departed]:
         for fcurve in list(compat.fcurves_of(owner) or ()):
             place = (owner, fcurve.data_path, fcurve.array_index)
             table = read_table(fcurve)
-            name = "" if place in mapped else _name_among(table, lost)
+            name = "" if place in mapped else _name_among(table, _possible(lost, *place))
             target = Target(name, (), *place, group="")
             if name and name in books.library.original:
                 yield _Departed(target, table, lost.pop(name))
@@ -115,6 +115,14 @@ def _owners(shot: Shot, books: Books) -> list[bpy.types.ID]:
     owners = dict.fromkeys((*shot.owners.values(), *(each for each in former if compat.is_editable(each))))
     actions = {owner: owner.animation_data.action for owner in owners if owner.animation_data is not None}
     return [owner for owner, action in actions.items() if action is not None and compat.is_editable(action)]
+
+
+def _possible(
+    lost: Mapping[str, WrittenCurve], owner: bpy.types.ID, data_path: str, index: int
+) -> dict[str, WrittenCurve]:
+    """What a curve can have been: of a rotation, the same component of the same property."""
+    turn = f"neck.{data_path.rpartition('.')[2]}[{index}]" if isinstance(owner, bpy.types.Object) else ""
+    return {name: written for name, written in lost.items() if not name.startswith("neck.") or name == turn}
 
 
 def _name_among(table: Table, lost: Mapping[str, WrittenCurve]) -> str:

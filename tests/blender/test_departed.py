@@ -109,6 +109,18 @@ def test_a_bone_that_lost_the_name_by_which_it_turned_the_head_is_cleared(stage:
     assert "is named neck or head" in why_no_turn(stage.record, stage.rig)
 
 
+def test_components_that_play_alike_get_their_own_values_back(stage: Stage) -> None:
+    neck = stage.rig.pose.bones["neck"]
+    neck.rotation_mode = "ZXY"
+    neck.rotation_euler = (0.1, 0.2, 0.3)
+    stage.record.strength_head = 0.0
+    stage.generate(count=2)
+    assert np.ptp([stage.at(name, FRAMES) for name in stage.neck_ids()]) < 1e-6
+    stage.rig.data.bones["neck"].name = "Hals"
+    bpy.ops.retake.show_original()
+    assert np.allclose(stage.rig.pose.bones["Hals"].rotation_euler, (0.1, 0.2, 0.3))
+
+
 def test_what_left_the_character_is_cleared(stage: Stage) -> None:
     teeth = add_mesh(stage, "Teeth", ("jawOpen",))
     stage.generate(count=2)
