@@ -145,8 +145,8 @@ def _collect_group(names: tuple[str, ...], curves: Sequence[CurveState]) -> dict
         return {names[0]: _nothing_given(curves[0])}
     leading = [curve for curve in curves if not curve.keys.follows]
     frames = _distinct(np.concatenate([curve.keys.frames[curve.given] for curve in leading]))
-    holds = [_holds(curve) for curve in curves]
-    locked = tuple(span for curve in curves for span in curve.keys.locked_spans)
+    holds = [holds_of(curve) for curve in curves]
+    locked = tuple(span for curve in leading for span in curve.keys.locked_spans)
     bare = tuple(span for span in holds[0] if all(_covers(other, span) for other in holds[1:]))
     led = (spans for curve, spans in zip(curves, holds, strict=True) if not curve.keys.follows)
     held = tuple(span for spans in led for span in spans) + locked
@@ -174,7 +174,7 @@ def _column(evaluate: Evaluate, column: int) -> Evaluate:
     ]
 
 
-def _holds(curve: CurveState) -> tuple[Span, ...]:
+def holds_of(curve: CurveState) -> tuple[Span, ...]:
     """Spans in which a curve's given keys give every frame: CONSTANT keys and pairs of MOVING_HOLD."""
     given = np.flatnonzero(curve.given)
     if not len(given):

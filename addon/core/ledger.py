@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from .matching import VALUE_TOLERANCE, nearest_frames
+
 FloatArray32 = NDArray[np.float32]
 
 
@@ -28,6 +30,18 @@ class WrittenCurve:
     frames: FloatArray32
     values: FloatArray32
     types: NDArray[np.uint8]
+
+    def holds(self, frames: NDArray[np.floating], values: NDArray[np.floating]) -> NDArray[np.bool_]:
+        """(K,) which of some keys (K,), (K,) stand at the frame and value of one that stood then."""
+        match = nearest_frames(frames, self.frames)
+        if not len(self.frames):
+            return match >= 0
+        apart = np.abs(values - self.values[np.maximum(match, 0)])
+        return np.asarray((match >= 0) & (apart <= VALUE_TOLERANCE), np.bool_)
+
+    def tells(self, frames: NDArray[np.floating], values: NDArray[np.floating]) -> bool:
+        """Whether most of some keys (K,), (K,) stand as they stood then: the curve is this one, whatever its name."""
+        return 2 * int(self.holds(frames, values).sum()) > len(frames)
 
 
 @dataclass

@@ -22,6 +22,7 @@ from ..scene.table import (
     add_row,
     apply_rows,
     driving,
+    point_at,
     read_table_text,
     response,
     table_to_text,
@@ -138,6 +139,13 @@ def driven_targets(context: Context) -> list[Target]:
     return [] if key is None else [target for target in shape_key_targets(key) if target.driver is not None]
 
 
+def unrowed_targets(context: Context) -> list[Target]:
+    """Driven shape keys of the head that is meant whose channels have no row that names what can be keyed."""
+    record = record_in(context)
+    good = {row.channel for row in record.rows if is_good(row)} if record is not None else set()
+    return [target for target in driven_targets(context) if not good & set(target.channels)]
+
+
 class RETAKE_OT_use_drivers(TableOperator, bpy.types.Operator):
     """Let driven shape keys be performed by what drives them: a row for each, gain and offset measured"""
 
@@ -149,35 +157,40 @@ class RETAKE_OT_use_drivers(TableOperator, bpy.types.Operator):
 
         def work() -> list[str]:
             record = record_for_change(context)
-            rowed = {row.channel for row in record.rows}
-            left, added = [], 0
-            for target in driven_targets(context):
-                if target.channels[0] in rowed:
-                    continue
-                place = driving(target)
-                measured = None if place is None or len(target.channels) > 1 else _measured(target, place)
-                if place is None or measured is None:
-                    left.append(target.curve_id)
-                    continue
-                add_row(record, target.channels[0], place, *measured)
-                added += 1
-            if not added and not left:
+            left: dict[str, list[str]] = {}
+            added = mended = 0
+            for target in unrowed_targets(context):
+                channel = target.channels[0]
+                lost = next((row for row in record.rows if row.channel == channel), None)
+                try:
+                    if lost is None:
+                        add_row(record, channel, *_measured(target))
+                    else:
+                        point_at(lost, driving(target))
+                except InputError as error:
+                    left.setdefault(str(error), []).append(target.curve_id)
+                else:
+                    added, mended = added + (lost is None), mended + (lost is not None)
+            if not added and not mended and not left:
                 raise InputError("No driven shape key of this head lacks a row.")
             told = f"{added} channel{'s are' if added != 1 else ' is'} performed by what drives them."
-            more = (
-                [f"Driven by more than one number, or not in proportion, and left: {', '.join(left)}."] if left else []
-            )
-            return [told, *more]
+            again = f"{mended} row{'s name' if mended != 1 else ' names'} again what drives them."
+            more = " ".join(f"Left: {', '.join(names)}. {reason}" for reason, names in left.items())
+            return [*[told] * bool(added or not mended), *[again] * bool(mended), *[more] * bool(more)]
 
         return reporting(self, work)
 
 
-def _measured(target: Target, place: Place) -> tuple[float, float] | None:
-    """Gain and offset of what drives a target; None where it is no property, or not in proportion."""
-    try:
-        return response(target, place)
-    except InputError:
-        return None
+def _measured(target: Target) -> tuple[Place, float, float]:
+    """What drives a target, with gain and offset.
+
+    Raises:
+        InputError: No row can stand for it; the sentence says why.
+    """
+    if len(target.channels) > 1:
+        raise InputError("It shows several channels at once, and a row stands for one.", "Add rows by hand.")
+    place = driving(target)
+    return (place, *response(target, place))
 
 
 class RETAKE_OT_toggle_mesh(TableOperator, bpy.types.Operator):

@@ -18,6 +18,7 @@ from ..core.storage import ledger_to_bytes, library_to_bytes
 from ..core.takes import ORIGINAL
 from ..core.timing import AudioClock, Span
 from ..scene import history, keying, rig, state
+from ..scene.departed import clear_departed
 from ..scene.shot import Recording, Shot, has_moved, locked_frames, recording_for_takes, recording_of
 from ..scene.sparse import thinned
 from ..scene.writer import Books, clear_plans, write_plans
@@ -50,12 +51,12 @@ def receive(shot: Shot, order: Order, result: Result) -> Steps[list[str]]:
         notes.stale = _stale(library, reading, recording)
         yield False
         asked = asked_about(shot, reading, order.parts, with_bakes=True)
-        yield from _write(shot, reading, recording, order.parts, frames, order.options)
+        departed = yield from _write(shot, reading, recording, order.parts, frames, order.options)
     found = finding_notices(reading.keys.findings)
     kept = kept_notices(asked, order.options.corrected, order.options.bakes)
     done = _told(library, order, shown, recording)
     corrected = corrected_notices(reading.keys, order.parts)
-    return [done, *corrected, *dict.fromkeys((*order.notices, *found)), *kept, *reached_limits(shot)]
+    return [done, *corrected, *dict.fromkeys((*order.notices, *found)), *kept, *departed, *reached_limits(shot)]
 
 
 def _told(library: Library, order: Order, shown: int, recording: Recording) -> str:
@@ -138,8 +139,8 @@ def show_take(
         if take != ORIGINAL and (parts, span) == whole:
             notes.show(take)
         notes.stale = _stale(library, reading, recording)
-        yield from _write(shot, reading, recording, parts, recording.clock.frame_span(span), options)
-    found = [*corrected_notices(reading.keys, parts), *finding_notices(reading.keys.findings)]
+        departed = yield from _write(shot, reading, recording, parts, recording.clock.frame_span(span), options)
+    found = [*corrected_notices(reading.keys, parts), *finding_notices(reading.keys.findings), *departed]
     return [*found, *left_standing(reading.keys, bool(notes.locked))]
 
 
@@ -161,11 +162,12 @@ def show_original(shot: Shot, options: Options) -> Steps[list[str]]:
         reading.books.notes.show(0)
         reading.books.notes.stale = _stale(library, reading, recording_for_takes(shot))
         reading.standing.adopt_originals(shot, library, ())
+        departed = clear_departed(shot, reading.books, reading.snapshot.locked)
         yield from clear_plans(reading.snapshot, reading.keys, reading.books)
         reading.standing.note_turn(reading.books.ledger, reading.books.notes)
         yield from saving(shot, reading.books)
     notices = left_standing(reading.keys, bool(reading.books.notes.locked))
-    return [*finding_notices(found), *notices]
+    return [*finding_notices(found), *departed, *notices]
 
 
 def refinish(shot: Shot) -> Steps[None]:
@@ -226,17 +228,21 @@ def whole_of(library: Library) -> Span:
 
 def _write(
     shot: Shot, reading: Reading, recording: Recording, parts: Sequence[str], frames: Span, options: Options
-) -> Steps[None]:
+) -> Steps[list[str]]:
     """Render the comp within some frames and write it.
 
     Everywhere anew if the audio moved since the last write, or where changed keys are let go: they may have left the
     range.
+
+    Returns:
+        Sentences about what our keys were taken off.
     """
     books = reading.books
     playing = channels_of({entry.part for entry in books.library.comp})
     reading.standing.adopt_originals(shot, books.library, playing)
     let_go = options.corrected not in (None, Choice.KEEP) and bool(asked_about(shot, reading, parts))
     anew = let_go or has_moved(books.notes, recording)
+    departed = clear_departed(shot, books, reading.snapshot.locked)
     if anew:
         yield from clear_plans(reading.snapshot, reading.keys, books)
         reading.standing.note_turn(books.ledger, books.notes)
@@ -259,6 +265,7 @@ def _write(
     books.notes.locked = [(span.start, span.end) for span in locked]
     books.notes.clock = (recording.clock.fps, recording.clock.start_frame)
     yield from saving(shot, books)
+    return departed
 
 
 def saving(shot: Shot, books: Books) -> Steps[None]:

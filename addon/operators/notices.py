@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
@@ -100,7 +100,13 @@ def obstacle_notices(curves: Iterable[CurveState]) -> list[str]:
     for curve in curves:
         if curve.keys.obstacle:
             by_obstacle.setdefault(curve.keys.obstacle, {}).update(dict.fromkeys(curve.keys.channels))
-    return [f"Not written because of a {reason}: {', '.join(names)}." for reason, names in by_obstacle.items()]
+    return [f"Not written because of a {reason}: {_first(list(names))}." for reason, names in by_obstacle.items()]
+
+
+def _first(names: Sequence[str]) -> str:
+    """The first few of some names, and how many more there are."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def reached_limits(shot: Shot) -> list[str]:
@@ -117,5 +123,4 @@ def reached_limits(shot: Shot) -> list[str]:
     passed = list(dict.fromkeys(passed))  # the meshes of a character have the same ones
     if not passed:
         return []
-    more = f" and {len(passed) - _NAMED} more" if len(passed) > _NAMED else ""
-    return [f"These shape keys reach their slider limits: {', '.join(passed[:_NAMED])}{more}."]
+    return [f"These shape keys reach their slider limits: {_first(passed)}."]

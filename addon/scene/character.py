@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import bpy
 
 from .. import compat
 from ..core.binding import Property
+from . import state
 from .targets import Target, obstacles, place_in, shape_groups, shape_key_targets
 
 
@@ -57,7 +59,50 @@ def leave_alone(record: Any, thing: bpy.types.Object, alone: bool) -> None:
         record.left.add().thing = thing
 
 
-def with_other_meshes(targets: list[Target], meshes: list[bpy.types.Object]) -> list[Target]:
+def why_left(target: Target, record: Any | None) -> str:
+    """Why a shape key of another mesh cannot follow the head's; empty where it can.
+
+    An action of the animator's over NLA strips is one reason: a new curve in it would silence them at all times.
+    """
+    fcurve, data = target.fcurve, target.owner.animation_data
+    found = obstacles(target, fcurve)
+    reasons = {
+        "driven": found.driven,
+        "muted": found.muted,
+        "locked": found.locked,
+        "moved by a modifier": found.constrained,
+    }
+    is_free = fcurve is None or not len(fcurve.keyframe_points)
+    if is_free and data is not None and data.action is not None and len(data.nla_tracks):
+        made = state.load_notes(record).made_actions.values() if record is not None else ()
+        played = compat.nla_properties(target.owner) if data.action.name not in made else set()
+        reasons["played by the NLA"] = (target.data_path, target.index) in played
+    return next((reason for reason, holds in reasons.items() if holds), "")
+
+
+def left_notices(targets: Sequence[Target], meshes: Sequence[bpy.types.Object], record: Any | None) -> list[str]:
+    """A sentence for each mesh of a character that has shape keys which stay; what drives one moves it anyway.
+
+    Args:
+        targets: All of the character's.
+        meshes: Its other meshes.
+        record: What is stored for its head.
+    """
+    sentences, written = [], {place_in(target) for target in targets}
+    for thing in meshes:
+        found: dict[str, list[str]] = {}
+        for target in shape_key_targets(thing.data.shape_keys):
+            reason = why_left(target, record)
+            if not reason and place_in(target) not in written:
+                reason = "it would show several of the head's"
+            if reason not in ("", "driven") and target.block is not None:
+                found.setdefault(reason, []).append(target.block.name)
+        told = "; ".join(f"{', '.join(names)} ({reason})" for reason, names in found.items())
+        sentences += [f"'{thing.name}' keeps its own {told}."] * bool(found)
+    return sentences
+
+
+def with_other_meshes(targets: list[Target], meshes: list[bpy.types.Object], record: Any | None) -> list[Target]:
     """A head's targets and those of other meshes.
 
     A shape key for what the head has follows the head's; for what only it has, as eyes have their looks, it leads. One
@@ -72,7 +117,7 @@ def with_other_meshes(targets: list[Target], meshes: list[bpy.types.Object]) -> 
                 continue  # a row of the table
             if not leading & set(target.channels):
                 found.append(named)
-            elif not obstacles(target, target.fcurve).any:
+            elif not why_left(target, record):
                 found += _following(named, target, found)
     return found
 

@@ -52,7 +52,8 @@ def find_causes(shot: Shot, view_layer: bpy.types.ViewLayer, written: set[str], 
         found += _animation(owner, [target for target in shot.own_targets(owner) if target.curve_id in written])
     found += _curves(shot, written)
     found += _sliders(shot)
-    found += _mesh(shot)
+    for thing in (shot.head, *shot.meshes):
+        found += _mesh(thing)
     found += _selection(shot, view_layer)
     return found
 
@@ -178,9 +179,8 @@ def _set_all(muted: list[Any]) -> None:
         block.mute = False
 
 
-def _mesh(shot: Shot) -> Iterator[Cause]:
-    """Modifiers and settings of the mesh that hide its shape keys or its bones."""
-    head = shot.head
+def _mesh(head: bpy.types.Object) -> Iterator[Cause]:
+    """Modifiers and settings of a mesh that hide its shape keys or its bones."""
     for modifier in head.modifiers:
         if modifier.type == "ARMATURE" and not modifier.show_viewport:
             yield Cause(

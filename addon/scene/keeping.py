@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ...backend.errors import InputError
 from .. import compat
 from ..core.timing import Span
+from .departed import clear_departed
 from .edit import GENERATED
 from .key_table import SAME_FRAME, generated_keys, read_table, sorted_unique, write_table
 from .layers import give_extrapolation_back
@@ -57,6 +58,7 @@ def push_to_nla(shot: Shot, name: str, books: Books) -> None:
     owners = _owners(shot)
     if any(owner.animation_data.use_tweak_mode for owner in owners):
         raise InputError("An NLA strip is being tweaked.", "Leave tweak mode first.")
+    clear_departed(shot, books)
     for owner in owners:
         for target in shot.own_targets(owner):
             if target.fcurve is not None:
@@ -81,6 +83,7 @@ def bake(shot: Shot, books: Books, locked: Sequence[Span]) -> list[str]:
         InputError: Nothing of ours plays.
     """
     left = []
+    clear_departed(shot, books, locked)
     blocked = block_groups_together(
         shot, {target.curve_id: obstacles(target, target.fcurve) for target in shot.targets}
     )

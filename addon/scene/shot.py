@@ -24,13 +24,13 @@ from ..core.lips import find_lip_pairs
 from ..core.timing import AudioClock, Span
 from . import audio, state
 from .axes import MODEL_TO_BLENDER
-from .character import armature_of, is_driven_too, other_meshes, with_other_meshes
+from .character import armature_of, is_driven_too, left_notices, other_meshes, with_other_meshes
 from .edit import GENERATED
 from .key_table import read_table
 from .table import with_rows
 from .targets import Target, control_keys, shape_groups, shape_key_targets
 from .timeline import tweak_shift
-from .turning import Turn, turn_of
+from .turning import Turn, turn_of, why_no_turn
 
 _METRES, _CENTIMETRES = 3.0, 400.0  # sizes up to which a mesh is taken to be in metres, in centimetres
 _found_pairs: dict[tuple[int, int], NDArray[np.int64]] = {}
@@ -181,7 +181,7 @@ def open_shot(scene: bpy.types.Scene, head: bpy.types.Object | None) -> Shot:
     turn = turn_of(record, armature)
     meshes = [thing for thing in other_meshes(scene, head) if is_driven_too(record, thing)]
     own = with_rows(shape_key_targets(key), record.rows if record is not None else ())
-    targets = [*with_other_meshes(own, meshes), *(turn.targets() if turn is not None else [])]
+    targets = [*with_other_meshes(own, meshes, record), *(turn.targets() if turn is not None else [])]
     _refuse_linked_actions({target.owner for target in targets})
     if not any(target.channels != HEAD_ROTATION for target in targets):
         raise RigError(
@@ -316,6 +316,9 @@ def mixing_notices(shot: Shot) -> list[str]:
     armature = armature_of(shot.head)
     if armature is not None and shot.armature is None:
         notices.append(f"'{armature.name}' is linked from another file: override it to direct the head's turns.")
+    elif shot.record.turned_by != "AUTO" and (reason := why_no_turn(shot.record, shot.armature)):
+        notices.append(f"The head does not turn. {reason}")
+    notices += left_notices(shot.targets, shot.meshes, shot.record)
     for owner in {target.owner for target in shot.targets}:
         data = owner.animation_data
         if data is None or data.use_tweak_mode:

@@ -155,6 +155,7 @@ class Notes:
         extrapolations: Roles whose action extrapolation was changed so that the NLA plays beside our keys, with what
             it was.
         turns: Curve id -> which write it was, counted over all records that drive the curve (see `sharing`).
+        owners: Type and name of the datablocks that were written (see `departed`).
     """
 
     frozen: dict[str, list[dict[str, Any]]] = dataclasses.field(default_factory=dict)
@@ -167,6 +168,7 @@ class Notes:
     quiet: list[tuple[float, float]] = dataclasses.field(default_factory=list)
     extrapolations: dict[str, str] = dataclasses.field(default_factory=dict)
     turns: dict[str, int] = dataclasses.field(default_factory=dict)
+    owners: list[tuple[str, str]] = dataclasses.field(default_factory=list)
 
     def show(self, take: int) -> None:
         """Note which take is shown now, and which one was before."""
@@ -258,10 +260,11 @@ def load_notes(record: RETAKE_PG_head) -> Notes:
     if not record.notes:
         return Notes()
     stored = json.loads(record.notes)
-    clock, locked = stored.pop("clock"), stored.pop("locked")
+    clock, locked, owners = stored.pop("clock"), stored.pop("locked"), stored.pop("owners", ())
     return Notes(
         clock=(float(clock[0]), float(clock[1])) if clock else None,
         locked=[(float(start), float(end)) for start, end in locked],
+        owners=[(str(kind), str(name)) for kind, name in owners],
         **stored,
     )
 

@@ -20,11 +20,12 @@ from .. import compat
 from ..core.binding import Property
 from ..core.poses import label_of
 from .rows import COMPONENTS
-from .targets import Target
+from .targets import Target, place_in
 
 FORMAT = "retake-table-1"
 _LEAST_GAIN = 1e-6
 _STEPS = (1e-3, 1e-2, 0.1, 1.0, 10.0)  # by which a driving property is moved, in turn
+_BY_HAND = "Add a row by hand."
 _SEEN, _MOST = 2e-3, 0.4  # what that must and may do to the driven value
 
 
@@ -38,6 +39,13 @@ class Place:
     component: str = "LOC_X"
     path: str = ""
     index: int = 0
+
+    @property
+    def label(self) -> str:
+        """What an animator calls it."""
+        if self.kind == "BONE":
+            return f"{self.component.replace('_', ' ').title()} of the bone '{self.name}'"
+        return f"'{self.name or self.path}' of '{self.thing.name}'"
 
     def address(self) -> tuple[bpy.types.ID, str, int]:
         """Owner, data path and index.
@@ -161,14 +169,19 @@ def _sharing(target: Target, share: float) -> Target:
 
 def _refuse_twice(channel: str, members: Sequence[Target], found: Sequence[Target]) -> None:
     """Raise InputError where two rows, or a row and a shape key found by name, are one property."""
+    rows = {target.curve_id for target in members}
     for target in members:
-        same = [t for t in found if (t.owner, t.data_path, t.index) == (target.owner, target.data_path, target.index)]
-        if len(same) > 1:
-            others = ", ".join(sorted({name for each in same for name in each.channels} - {channel})) or channel
-            raise InputError(
-                f"{label_of(channel)} and {others} are on one property, {target.data_path} of '{target.owner.name}'.",
-                "Remove one of the rows.",
-            )
+        same = [each for each in found if place_in(each) == place_in(target) and each.curve_id != target.curve_id]
+        if not same:
+            continue
+        others = dict.fromkeys(label_of(name) for each in same for name in each.channels)
+        named = f"'{target.block.name}'" if target.block is not None else f"{target.data_path} of '{target.owner.name}'"
+        if any(each.curve_id in rows for each in same):
+            raise InputError(f"Two rows of {label_of(channel)} are on {named}.", "Remove one of them.")
+        raise InputError(
+            f"{named} is to show {label_of(channel)}, but it shows {' and '.join(others)} already.",
+            f"Give {' and '.join(others)} another property in a row of its own, or remove this row.",
+        )
 
 
 def _without(target: Target, channels: Iterable[str]) -> Target | None:
@@ -187,38 +200,64 @@ def _without(target: Target, channels: Iterable[str]) -> Target | None:
 # What drives a property
 
 
-def driving(target: Target) -> Place | None:
-    """The one property that drives a target; None where it is not driven, or by several or by something else."""
+def driving(target: Target, steps: int = 8) -> Place:
+    """The one property that drives a target, in as many steps at most.
+
+    Raises:
+        InputError: It is not driven by one property of an object; the sentence says by what.
+    """
     driver = target.driver
     variables = list(driver.driver.variables) if driver is not None else []
     if len(variables) != 1:
-        return None
-    source = variables[0].targets[0]
+        count = len(variables) or "no"
+        raise InputError(f"Its driver has {count} variables, and a row stands for one.", _BY_HAND)
+    variable, source = variables[0], variables[0].targets[0]
     if not isinstance(source.id, bpy.types.Object):
-        return None
-    if variables[0].type == "SINGLE_PROP":
-        return _place_at(source.id, source.data_path)
-    is_local = source.transform_space == "LOCAL_SPACE" and source.bone_target
-    if variables[0].type != "TRANSFORMS" or not is_local or source.transform_type not in COMPONENTS:
-        return None
+        named = f"'{source.id.name}'" if source.id is not None else "Its driver's source"
+        raise InputError(f"{named} is no object, and a row stands for a property of one.", _BY_HAND)
+    place = _place_at(source.id, source.data_path) if variable.type == "SINGLE_PROP" else _bone_of(variable)
+    nearer = _at(target, place)
+    return driving(nearer, steps - 1) if steps > 1 and nearer.driver is not None else place
+
+
+def _bone_of(variable: bpy.types.DriverVariable) -> Place:
+    """The component of a bone that a driver's variable is."""
+    source = variable.targets[0]
+    if variable.type != "TRANSFORMS":
+        raise InputError(f"It is driven by a measure of '{source.id.name}' that cannot be keyed.", _BY_HAND)
+    named = f"'{source.bone_target or source.id.name}'"
+    if source.transform_space != "LOCAL_SPACE" or not source.bone_target:
+        raise InputError(f"It is driven by how {named} stands in the world, which cannot be keyed.", _BY_HAND)
+    if source.transform_type not in COMPONENTS:
+        kind = source.transform_type.replace("_", " ").lower()
+        raise InputError(f"It is driven by '{kind}' of {named}, which is no component that a row has.", _BY_HAND)
     return Place("BONE", source.id, source.bone_target, source.transform_type)
 
 
-def _place_at(thing: bpy.types.Object, path: str) -> Place | None:
+def _at(target: Target, place: Place) -> Target:
+    """A target moved to another property."""
+    owner, path, index = place.address()
+    return replace(target, owner=owner, data_path=path, index=index)
+
+
+def _place_at(thing: bpy.types.Object, path: str) -> Place:
     """The property at a driver's data path, its index at the end where it has one."""
     stem, index = _split(path, 0)
     return Place("PROPERTY", thing, path=stem, index=index)
 
 
-def response(target: Target, place: Place) -> tuple[float, float] | None:
+def response(target: Target, place: Place) -> tuple[float, float]:
     """Gain and offset with which a property drives a target, found by moving it a little.
 
     Returns:
-        The property's way for the target's way to 1, and its value where the target is 0; None where moving it does
-        not move the target in proportion.
+        The property's way for the target's way to 1, and its value where the target is 0.
+
+    Raises:
+        InputError: There is no such property, or moving it does not move the target in proportion.
     """
-    owner, path, index = place.address()
-    source = replace(target, owner=owner, data_path=path, index=index)
+    source = _at(target, place)
+    if not compat.is_editable(source.owner):
+        raise InputError(f"{place.label} is linked from another file.", "Override it, or add a row by hand.")
     before = source.static
 
     def at(value: float) -> float:
@@ -234,16 +273,21 @@ def response(target: Target, place: Place) -> tuple[float, float] | None:
                 return step / once, before - rest * step / once
     finally:
         at(before)
-    return None
+    raise InputError(f"It does not follow {place.label} in proportion.", _BY_HAND)
 
 
 def add_row(record: Any, channel: str, place: Place, gain: float, offset: float) -> Any:
     """A new row of a head's table."""
     row = record.rows.add()
-    row.channel, row.kind, row.thing = channel, place.kind, place.thing
-    row.name, row.component, row.path, row.index = place.name, place.component, place.path, place.index
-    row.gain, row.offset = gain, offset
+    row.channel, row.gain, row.offset = channel, gain, offset
+    point_at(row, place)
     return row
+
+
+def point_at(row: Any, place: Place) -> None:
+    """Let a row name a property."""
+    row.kind, row.thing = place.kind, place.thing
+    row.name, row.component, row.path, row.index = place.name, place.component, place.path, place.index
 
 
 # Presets

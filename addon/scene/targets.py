@@ -78,6 +78,15 @@ class Target:
         return isinstance(self.owner.path_resolve(self.data_path), (int, float))
 
     @property
+    def is_there(self) -> bool:
+        """Whether there is such a property: the curve of a shape key or a bone stays when that is removed."""
+        try:
+            self.owner.path_resolve(self.data_path)
+        except ValueError:
+            return False
+        return True
+
+    @property
     def rest(self) -> float:
         """Its value at rest."""
         return self.shown.offset

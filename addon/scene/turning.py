@@ -18,7 +18,10 @@ from numpy.typing import NDArray
 
 from ...backend.protocol import HEAD_ROTATION
 from .. import compat
+from . import state
 from .axes import components_to_matrix, model_to_quaternions, pose_to_model, rotation_path
+from .edit import GENERATED
+from .key_table import read_table
 from .targets import Target, bone_is_constrained
 
 FloatArray = NDArray[np.float64]
@@ -26,6 +29,7 @@ FloatArray = NDArray[np.float64]
 _NECK = re.compile(
     r"(.*[:|])?(c[_.]|ctrl[_.]?|con[_.])?(neck|head)([._ -]?(0?1|x|c|m|fk|ctrl|control))*", re.IGNORECASE
 )
+_TURNING = re.compile(r'pose\.bones\["((?:[^"\\]|\\.)*)"\]\.(rotation_\w+)')
 _MODES = ("QUATERNION", "AXIS_ANGLE", "XYZ")
 
 
@@ -145,9 +149,43 @@ def turn_of(record: bpy.types.PropertyGroup | None, armature: bpy.types.Object |
     if choice == "NOTHING" or armature is None or armature.pose is None:
         return None
     bones = armature.pose.bones
-    name = record.turn_bone if record is not None and choice == "BONE" else find_neck([bone.name for bone in bones])
-    bone = bones.get(name)
+    if record is not None and choice == "BONE":
+        bone = bones.get(record.turn_bone) or bones.get(_renamed(record, armature))
+    else:
+        bone = bones.get(find_neck([bone.name for bone in bones]))
     return None if bone is None else Turn(armature, bone, Quaternion())
+
+
+def _renamed(record: bpy.types.PropertyGroup, armature: bpy.types.Object) -> str:
+    """What the chosen bone is called now, told by our keys, which went along; empty where there are none."""
+    written = state.load_ledger(record).curves
+    for curve in compat.fcurves_of(armature) or ():
+        found = _TURNING.fullmatch(curve.data_path)
+        known = written.get(f"neck.{found[2]}[{curve.array_index}]") if found is not None else None
+        if found is not None and known is not None:
+            table = read_table(curve)
+            ours = table["co"][table["type"] == GENERATED]
+            if len(ours) and known.tells(ours[:, 0], ours[:, 1]):
+                return bpy.utils.unescape_identifier(found[1])
+    return ""
+
+
+def why_no_turn(record: bpy.types.PropertyGroup | None, armature: bpy.types.Object | None) -> str:
+    """Why nothing turns a head although something shall, and what to do; empty where there is nothing to say."""
+    choice = record.turned_by if record is not None else "AUTO"
+    if choice == "NOTHING" or turn_of(record, armature) is not None:
+        return ""
+    if record is not None and choice == "OBJECT":
+        if record.turn_object is None:
+            return "Choose the object that turns the head."
+        return f"'{record.turn_object.name}' is linked from another file: override it, or choose another object."
+    if armature is None or armature.pose is None:
+        return "This head has no armature: choose an object that turns it, or Nothing." if choice == "BONE" else ""
+    if record is None or choice == "AUTO":
+        return f"No bone of '{armature.name}' is named neck or head: choose what turns the head."
+    if not record.turn_bone:
+        return "Choose the bone that turns the head."
+    return f"'{armature.name}' has no bone '{record.turn_bone}' any more: choose the bone that turns the head."
 
 
 def find_neck(names: Sequence[str]) -> str:

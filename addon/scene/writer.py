@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from ...backend.protocol import HEAD_ROTATION
 from .. import compat
-from ..core.given import HALF_FRAME
-from ..core.keys import KeyState, KeyStatus
+from ..core.given import HALF_FRAME, holds_of, within_spans
+from ..core.keys import CurveState, KeyState, KeyStatus
 from ..core.ledger import Ledger
 from ..core.library import Library
 from ..core.render import ChannelPlan
@@ -80,6 +80,7 @@ def write_plans(snapshot: Snapshot, state: KeyState, plans: Mapping[str, Channel
     """
     shot = snapshot.shot
     statuses = {curve.keys.curve_id: curve.status for curve in state.curves}
+    following = {curve.keys.curve_id: curve for curve in state.curves if curve.keys.follows}
     neck = yield from _neck_components(snapshot, statuses, plans)
     columns = {target.curve_id: neck[:, target.index] for target in shot.groups.get(HEAD_ROTATION, ())}
     for place, target in enumerate(shot.targets):
@@ -88,11 +89,28 @@ def write_plans(snapshot: Snapshot, state: KeyState, plans: Mapping[str, Channel
             continue
         if target.curve_id not in columns:
             columns |= _group_values(snapshot, target.channels, statuses, plans)
-        _write_target(snapshot, place, statuses[target.curve_id], plan, columns[target.curve_id], books)
+        values = columns[target.curve_id]
+        if target.curve_id in following:
+            plan, values = _beside_own(plan, values, following[target.curve_id])
+        _write_target(snapshot, place, statuses[target.curve_id], plan, values, books)
         yield False
     _clear_former_neck(shot, books)
     _drop_empty_actions(shot, books)
+    _note_character(shot, books)
     _tag(shot)
+
+
+def _beside_own(plan: ChannelPlan, values: FloatArray, curve: CurveState) -> tuple[ChannelPlan, FloatArray]:
+    """A plan and its values (K,) on a curve that follows, without keys in holds of its own and what cannot be cut."""
+    holds, whole = holds_of(curve), curve.keys.locked_spans
+    if not holds and not whole:
+        return plan, values
+    free = ~within_spans(plan.frames, (*holds, *whole))
+    near = [Span(span.start - HALF_FRAME, span.end + HALF_FRAME) for span in plan.rewrite]
+    parts = [part for hold in holds for span in near if (part := hold.intersection(span))]
+    needed = plan.needed[free] if plan.needed is not None else None
+    frames, kept = plan.frames[free], plan.values[free]
+    return replace(plan, frames=frames, values=kept, needed=needed, cleared=(*plan.cleared, *parts)), values[free]
 
 
 def clear_plans(snapshot: Snapshot, state: KeyState, books: Books) -> Steps[None]:
@@ -109,6 +127,7 @@ def clear_plans(snapshot: Snapshot, state: KeyState, books: Books) -> Steps[None
         yield False
     _clear_former_neck(snapshot.shot, books)
     _drop_empty_actions(snapshot.shot, books)
+    _note_character(snapshot.shot, books)
     _tag(snapshot.shot)
 
 
@@ -141,7 +160,7 @@ def _write_target(
         _clear_target(snapshot, target, status, books)
         return
     edit = edit_curve(
-        _promoted(old, status) if is_corrected else old,
+        promoted(old, status) if is_corrected else old,
         removed,
         windows,
         lambda frame: float(snapshot.raw(target, np.array([frame + shift]))[0]),
@@ -227,7 +246,7 @@ def _covers_all(old: Table, removed: BoolArray, windows: Sequence[Window]) -> bo
     return bool(inside.all())
 
 
-def _promoted(old: Table, status: NDArray[np.uint8]) -> Table:
+def promoted(old: Table, status: NDArray[np.uint8]) -> Table:
     """Keys of ours that the animator corrected become plain keyframes, as which they are given from now on."""
     corrected = (status == KeyStatus.CORRECTED) & (old["type"] == GENERATED)
     if not corrected.any():
@@ -354,7 +373,7 @@ def _clear_target(snapshot: Snapshot, target: Target, status: NDArray[np.uint8],
         books.library.remember_original(target.curve_id, original_curve(target, old, False))  # its mesh was renamed
     shift = snapshot.shot.shifts[target.curve_id]
     locked = locked_stretches(old, [(span.start - shift, span.end - shift) for span in snapshot.locked])
-    _clear_curve(target, old, _promoted(old, status), _REMOVED[status], locked, books)
+    clear_of_ours(target, old, promoted(old, status), _REMOVED[status], locked, books)
 
 
 def _clear_former_neck(shot: Shot, books: Books) -> None:
@@ -364,11 +383,11 @@ def _clear_former_neck(shot: Shot, books: Books) -> None:
             fcurve = target.fcurve
             old = empty() if fcurve is None else read_table(fcurve)
             if fcurve is not None:
-                _clear_curve(target, old, old, old["type"] == GENERATED, (), books)
+                clear_of_ours(target, old, old, old["type"] == GENERATED, (), books)
             books.ledger.forget(target.curve_id)
 
 
-def _clear_curve(
+def clear_of_ours(
     target: Target,
     standing: Table,
     old: Table,
@@ -393,7 +412,8 @@ def _clear_curve(
             del books.library.original[target.curve_id]  # it stands: the next Take 0 may be that of another property
         return
     compat.fcurves_of(target.owner).remove(fcurve)
-    target.set_static(float(str(original.properties["value"])))
+    if target.is_there:
+        target.set_static(float(str(original.properties["value"])))
     del books.library.original[target.curve_id]
     books.ledger.forget(target.curve_id)
     books.notes.frozen.pop(target.curve_id, None)
@@ -411,6 +431,14 @@ def _drop_empty_actions(shot: Shot, books: Books) -> None:
         give_extrapolation_back(owner, role, books.notes)
         if not action.users:
             bpy.data.actions.remove(action)
+
+
+def _note_character(shot: Shot, books: Books) -> None:
+    """Note what was written, and what a chosen bone that was renamed meanwhile is called now."""
+    written = [(type(owner).__name__, owner.name) for owner in shot.owners.values()]
+    books.notes.owners = list(dict.fromkeys((*books.notes.owners, *written)))
+    if shot.record.turned_by == "BONE" and shot.neck is not None:
+        shot.record.turn_bone = shot.neck.name
 
 
 def _tag(shot: Shot) -> None:

@@ -12,15 +12,15 @@ from ...backend.errors import InputError
 from ...backend.protocol import CONTROL_NAMES
 from ..core.poses import label_of
 from ..core.rig_names import unmapped
-from ..operators.character import driven_targets, is_good, presets, why_not_changed
+from ..operators.character import is_good, presets, unrowed_targets, why_not_changed
 from ..operators.common import record_in, why_no_head, why_no_shape_keys
-from ..scene.character import armature_of, is_driven_too, other_meshes
+from ..scene.character import armature_of, is_driven_too, left_notices, other_meshes, with_other_meshes
 from ..scene.flame_controls import control_on_flame, corrected_names
 from ..scene.flame_head import is_flame_head
 from ..scene.shot import find_head
-from ..scene.table import target_of
-from ..scene.targets import shape_groups
-from ..scene.turning import turn_of
+from ..scene.table import target_of, with_rows
+from ..scene.targets import shape_groups, shape_key_targets
+from ..scene.turning import turn_of, why_no_turn
 
 _LEAST_SHOWN, _FLAME_SHOWN = 0.1, 2  # weight from which a FLAME control is told, and how many are
 
@@ -83,30 +83,31 @@ class RETAKE_PT_character(bpy.types.Panel):
         reason = why_not_changed(context)
         if reason:
             _sentence(layout, context, reason, "LOCKED")
+            layout.operator("retake.show_original")
         column = layout.column()
         column.enabled = not reason
-        _draw_turning(column, record, head)
+        _draw_turning(column, context, record, head)
         _draw_meshes(column, context, record, head)
         _draw_found(column, context, record, head)
-        _draw_table(column, context, record)
+        _draw_table(column, context, record, head)
         if is_flame_head(head):
             _draw_flame(layout, context, head)
 
 
-def _draw_turning(layout: bpy.types.UILayout, record: Any, head: bpy.types.Object) -> None:
+def _draw_turning(layout: bpy.types.UILayout, context: bpy.types.Context, record: Any, head: bpy.types.Object) -> None:
     """What the head's motion is written on."""
     armature, column = armature_of(head), layout.column(align=True)
     turn = turn_of(record, armature)
     column.label(text=f"Turned by: {turn.thing.name if turn is not None else 'nothing'}", icon="BONE_DATA")
-    if record is None:
-        return
-    column.prop(record, "turned_by", text="")
-    if record.turned_by == "BONE" and armature is not None:
-        column.prop_search(record, "turn_bone", armature.pose, "bones", text="")
-    elif record.turned_by == "BONE":
-        column.label(text="This head has no armature", icon="INFO")
-    elif record.turned_by == "OBJECT":
-        column.prop(record, "turn_object", text="")
+    if record is not None:
+        column.prop(record, "turned_by", text="")
+        if record.turned_by == "BONE" and armature is not None:
+            column.prop_search(record, "turn_bone", armature.pose, "bones", text="")
+        elif record.turned_by == "OBJECT":
+            column.prop(record, "turn_object", text="")
+    reason = why_no_turn(record, armature)
+    if reason:
+        _sentence(column, context, reason, "INFO")
 
 
 def _draw_meshes(layout: bpy.types.UILayout, context: bpy.types.Context, record: Any, head: bpy.types.Object) -> None:
@@ -118,6 +119,17 @@ def _draw_meshes(layout: bpy.types.UILayout, context: bpy.types.Context, record:
         for thing in meshes:
             icon = "CHECKBOX_HLT" if is_driven_too(record, thing) else "CHECKBOX_DEHLT"
             column.operator("retake.toggle_mesh", text=thing.name, icon=icon).mesh = thing.name
+        for sentence in _left_sentences(record, head, [thing for thing in meshes if is_driven_too(record, thing)]):
+            _sentence(column, context, sentence, "INFO")
+
+
+def _left_sentences(record: Any, head: bpy.types.Object, meshes: list[bpy.types.Object]) -> list[str]:
+    """What stays on the meshes that move with the head; nothing while a row names nothing, which is told beside it."""
+    try:
+        own = with_rows(shape_key_targets(head.data.shape_keys), record.rows if record is not None else ())
+    except InputError:
+        return []
+    return left_notices(with_other_meshes(own, meshes, record), meshes, record)
 
 
 def _draw_found(layout: bpy.types.UILayout, context: bpy.types.Context, record: Any, head: bpy.types.Object) -> None:
@@ -134,13 +146,14 @@ def _draw_found(layout: bpy.types.UILayout, context: bpy.types.Context, record: 
     if missing:
         named = ", ".join(map(label_of, missing[:12])) + (f" and {len(missing) - 12} more" if len(missing) > 12 else "")
         _sentence(column, context, f"Nothing carries {named}.", "INFO")
-    driven = [target for target in driven_targets(context) if not rowed & set(target.channels)]
+    driven = unrowed_targets(context)
     if driven:
-        _sentence(column, context, f"{len(driven)} shape keys are driven, and are not written on.", "DRIVER")
+        told = "1 shape key is driven, and is" if len(driven) == 1 else f"{len(driven)} shape keys are driven, and are"
+        _sentence(column, context, f"{told} not written on.", "DRIVER")
         column.operator("retake.use_drivers")
 
 
-def _draw_table(layout: bpy.types.UILayout, context: bpy.types.Context, record: Any) -> None:
+def _draw_table(layout: bpy.types.UILayout, context: bpy.types.Context, record: Any, head: bpy.types.Object) -> None:
     """The rows, and the chosen one."""
     rows = record.rows if record is not None else ()
     if record is not None and len(rows):
@@ -174,6 +187,7 @@ def _draw_table(layout: bpy.types.UILayout, context: bpy.types.Context, record: 
     values.prop(row, "high")
     try:
         target_of(row, 0)
+        with_rows(shape_key_targets(head.data.shape_keys), rows)
     except InputError as error:
         _sentence(column, context, str(error), "ERROR")
 

@@ -14,6 +14,7 @@ import pytest
 from retake.addon import compat
 from retake.addon.operators.character import why_not_changed
 from retake.addon.operators.common import current_shot
+from retake.addon.operators.session import session
 
 from .helpers import Stage, error_of
 from .test_character import FRAMES, add_mesh, first_row, values_of
@@ -67,6 +68,23 @@ def test_a_mesh_that_may_not_be_written_holds_nothing_up(stage: Stage) -> None:
     assert np.allclose(values_of(teeth, "jawOpen", FRAMES), shown, atol=1e-6), "its driver moves it"
     for thing in (tongue, beard):
         assert Stage.all_keys_of(thing.data.shape_keys) == {('key_blocks["jawOpen"].value', 0): [(5.0, 0.0)]}
+
+
+def test_a_mesh_that_the_nla_plays_below_its_action_is_left_alone(stage: Stage) -> None:
+    teeth = add_mesh(stage, "Teeth", ("jawOpen", "jawForward"))
+    key = teeth.data.shape_keys
+    for name, value in (("jawOpen", 0.5), ("jawForward", 0.0)):
+        key.key_blocks[name].value = value
+        key.key_blocks[name].keyframe_insert("value", frame=5)
+        if name == "jawOpen":
+            compat.push_down(key, "Own")
+    stage.generate(count=2)
+    assert any("'Teeth' keeps its own jawOpen" in notice for notice in session.job.order.notices)
+    assert np.ptp(stage.at("jawOpen", FRAMES)) > 0.05
+    bpy.ops.retake.show_take(take=2)
+    assert set(values_of(teeth, "jawOpen", FRAMES).tolist()) == {0.5}
+    bpy.ops.retake.show_original()
+    assert Stage.all_keys_of(key) == {('key_blocks["jawForward"].value', 0): [(5.0, 0.0)]}
 
 
 def test_a_row_on_another_mesh_is_that_shape_keys_only_use(stage: Stage) -> None:
@@ -187,6 +205,45 @@ def test_a_key_on_another_mesh_is_its_own(make_stage: Callable[..., Stage]) -> N
         assert stage.at("jawOpen@Teeth", [25.0, 20.25]) == pytest.approx([0.7, 0.5], abs=1e-6)
     bpy.ops.retake.show_original()
     assert Stage.all_keys_of(teeth.data.shape_keys) == {('key_blocks["jawOpen"].value', 0): [(20.25, 0.5)]}
+
+
+@pytest.mark.parametrize(("setting", "value"), [("interpolation", "CONSTANT"), ("type", "MOVING_HOLD")])
+def test_a_hold_on_another_mesh_holds(stage: Stage, setting: str, value: str) -> None:
+    stage.generate(count=2)
+    key = add_mesh(stage, "Teeth", ("jawOpen",)).data.shape_keys
+    bpy.ops.retake.show_take(take=2)
+    for frame in (20.0, 40.0):
+        key.key_blocks["jawOpen"].value = 0.5
+        key.key_blocks["jawOpen"].keyframe_insert("value", frame=frame)
+        point = stage.point("jawOpen@Teeth", frame)
+        point.type = "KEYFRAME"
+        setattr(point, setting, value)
+    stage.scene.use_preview_range, stage.scene.frame_preview_start, stage.scene.frame_preview_end = True, 10, 30
+    bpy.ops.retake.update_take(range_mode="PREVIEW")
+    ours = stage.generated("jawOpen@Teeth")
+    assert not ((ours > 20.0) & (ours < 30.6)).any()
+    assert {18.0, 19.0, 31.0} <= set(ours), "outside the range nothing changes"
+    bpy.ops.retake.show_take(take=1)
+    ours = stage.generated("jawOpen@Teeth")
+    assert not ((ours > 20.0) & (ours < 40.0)).any()
+    assert np.allclose(stage.at("jawOpen@Teeth", np.arange(20.0, 40.1, 0.25)), 0.5, atol=1e-6)
+    assert np.ptp(stage.at("jawOpen", np.arange(20.0, 41.0))) > 0.01, "the head's jaw goes on"
+
+
+def test_an_eased_segment_of_another_mesh_stays_whole_and_holds_nothing_up(stage: Stage) -> None:
+    key = add_mesh(stage, "Teeth", ("jawOpen",)).data.shape_keys
+    for frame, value in ((5.0, 0.1), (20.0, 0.6)):
+        key.key_blocks["jawOpen"].value = value
+        key.key_blocks["jawOpen"].keyframe_insert("value", frame=frame)
+    stage.curve("jawOpen@Teeth").keyframe_points[0].interpolation = "ELASTIC"
+    within, beyond = np.arange(5.0, 20.1, 0.25), np.arange(31.0, 50.0, 0.25)
+    before = [stage.at("jawOpen@Teeth", frames) for frames in (within, beyond)]
+    stage.scene.use_preview_range, stage.scene.frame_preview_start, stage.scene.frame_preview_end = True, 10, 30
+    stage.generate(count=1, range_mode="PREVIEW")
+    assert len(stage.generated("jawOpen")) == 21
+    after = [stage.at("jawOpen@Teeth", frames) for frames in (within, beyond)]
+    assert all(np.allclose(one, other, atol=1e-6) for one, other in zip(before, after, strict=True))
+    assert {22.0, 28.0} <= set(stage.generated("jawOpen@Teeth"))
 
 
 def test_an_object_with_a_parent_rests_as_it_stood(stage: Stage) -> None:

@@ -251,7 +251,16 @@ def test_rows_that_name_nothing_are_refused_in_a_sentence(stage: Stage) -> None:
     assert "gain of Jaw Open is 0" in error_of(bpy.ops.retake.new_takes, count=1)
     row.kind, row.path, row.gain = "PROPERTY", "name", 1.0
     assert "has no number at 'name'" in error_of(bpy.ops.retake.new_takes, count=1)
-    bpy.ops.retake.remove_row()
+    row.kind, row.thing, row.name = "SHAPE_KEY", stage.head, "cheekPuff"
+    told = error_of(bpy.ops.retake.new_takes, count=1)
+    assert "'cheekPuff' is to show Jaw Open, but it shows Cheek Puff already. Give Cheek Puff another" in told
+    row.name = "jawOpen"
+    bpy.ops.retake.add_row(channel="jawOpen")
+    second = bpy.context.scene.retake.heads[0].rows[1]
+    second.kind, second.thing, second.name = "SHAPE_KEY", stage.head, "jawOpen"
+    assert "Two rows of Jaw Open are on 'jawOpen'. Remove one" in error_of(bpy.ops.retake.new_takes, count=1)
+    for _ in range(2):
+        bpy.ops.retake.remove_row()
     stage.generate(count=1)
     assert len(stage.generated("jawOpen"))
 

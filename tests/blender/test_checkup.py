@@ -11,6 +11,7 @@ import pytest
 
 from retake.addon.operators.checkup import causes_in
 from retake.tests.blender.helpers import Stage
+from retake.tests.blender.test_character import add_mesh
 
 
 @pytest.fixture
@@ -157,3 +158,17 @@ def test_a_driven_channel_is_named_and_left(playing: Stage) -> None:
     found = next(cause for cause in causes_in(bpy.context) if cause.code == "driven")
     assert "browInnerUp" in found.sentence
     assert not found.remedy
+
+
+def test_what_overrides_another_mesh_of_the_character_is_found_too(stage: Stage) -> None:
+    teeth = add_mesh(stage, "Teeth", ("jawOpen",))
+    teeth.data.shape_keys.key_blocks["jawOpen"].slider_min = -1.0
+    stage.generate(count=1)
+    assert codes() == []
+    teeth.data.shape_keys.use_relative = False
+    teeth.show_only_shape_key = True
+    assert ["'Teeth'" in cause.sentence for cause in causes_in(bpy.context)] == [True, True]
+    for code in codes():
+        bpy.ops.retake.mend(code=code)
+    assert codes() == []
+    assert teeth.data.shape_keys.use_relative

@@ -13,6 +13,7 @@ import pytest
 from retake.addon.core.poses import GROUPS
 from retake.addon.core.rig_names import VISEMES, shape_of
 from retake.addon.core.steps import finish
+from retake.addon.operators.session import session
 from retake.addon.scene.rig import build_rig, lip_model
 from retake.addon.scene.shot import lip_pairs
 from retake.backend.protocol import CHANNEL_NAMES, CONTROL_NAMES, HEAD_ROTATION
@@ -181,6 +182,28 @@ def test_other_meshes_with_visemes_move_with_the_head(viseme_head: Stage) -> Non
         shown = np.clip(values_of(viseme_head.head, name, frames), 0.0, 1.0)
         assert np.allclose(values_of(teeth, name, frames), shown, atol=1e-6)
     assert np.ptp(values_of(teeth, "viseme_aa", frames)) > 0.05
+
+
+def test_what_would_follow_several_shapes_is_told(viseme_head: Stage) -> None:
+    teeth = add_mesh(viseme_head, "Teeth", ("jawOpen",))
+    viseme_head.generate(count=1)
+    told = "'Teeth' keeps its own jawOpen (it would show several of the head's)."
+    assert told in session.job.order.notices
+    assert not Stage.all_keys_of(teeth.data.shape_keys)
+
+
+def test_visemes_rest_once_the_mouth_has_shapes_of_its_own(viseme_head: Stage) -> None:
+    viseme_head.generate(count=2)
+    for name in CONTROL_NAMES:
+        if name.startswith(("mouth", "jaw")):
+            viseme_head.head.shape_key_add(name=name, from_mix=False).value = 0.0
+    bpy.ops.retake.show_take(take=2)
+    paths = {path for path, _ in Stage.all_keys_of(viseme_head.key)}
+    assert 'key_blocks["jawOpen"].value' in paths
+    assert not any("viseme" in path for path in paths)
+    bpy.ops.retake.show_original()
+    assert not Stage.all_keys_of(viseme_head.key)
+    assert all(block.value == 0.0 for block in viseme_head.key.key_blocks[1:])
 
 
 def test_mouth_shapes_and_blinks_find_what_shows_them(viseme_head: Stage) -> None:
