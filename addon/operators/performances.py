@@ -170,9 +170,10 @@ def frames_a_second(scene: bpy.types.Scene) -> float:
 def told(scene: bpy.types.Scene, first: int, performance: Performance, written: Written) -> list[str]:
     """What was keyed, on which frames, and what was left."""
     last = first + len(performance.tracks[0].values) - 1
-    keys = sum(len(track.targets) == 1 for track in written.tracks)
+    targets = [target for track in written.tracks for target in track.targets]
+    keys = len({target.data_path for target in targets if target.block is not None})
     counted = [f"{keys} shape key{'s' if keys != 1 else ''}"] * bool(keys)
-    counted += [track.name for track in written.tracks if len(track.targets) > 1]
+    counted += [track.name for track in written.tracks if any(target.block is None for target in track.targets)]
     sentences = [f"Keyed {', '.join(counted)} on frames {first} to {last}."]
     if performance.left:
         sentences.append(f"Left out, as the head has no place for them: {listed(performance.left)}.")

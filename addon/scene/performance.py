@@ -29,7 +29,7 @@ from .original import after_write
 from .shot import Shot
 from .targets import Target, evaluate, obstacles
 from .timeline import tweak_shift
-from .turning import rotation_mode_is_animated
+from .turning import Turn, rotation_mode_is_animated
 from .writer import Books, write_edit
 
 FloatArray = NDArray[np.float64]
@@ -92,15 +92,27 @@ def key_target(key: bpy.types.Key, block: bpy.types.ShapeKey, group: str) -> Tar
 
 def rotation_track(armature: bpy.types.Object, bone: bpy.types.PoseBone, rotations: FloatArray) -> Track:
     """Rotations (F, 3) of a bone, axis-angle in rad, model axes, relative to rest, in the bone's rotation mode."""
-    mode = bone.rotation_mode
-    name, count = rotation_path(mode)
+    name, count = rotation_path(bone.rotation_mode)
     quaternions = model_to_quaternions(rotations, bone.bone.matrix_local.to_3x3())
-    values, before = np.empty((len(rotations), count)), None
-    for row, quaternion in enumerate(quaternions):
-        before = values[row] = quaternion_to_components(quaternion, mode, before)
     targets = tuple(_bone_target(armature, bone, name, index) for index in range(count))
     constrained = _is_constrained(bone) or rotation_mode_is_animated(armature, bone)
+    values = _components(quaternions, bone.rotation_mode)
     return Track(f"turn of {bone.name}", targets, values, "constrained" if constrained else "")
+
+
+def head_track(turn: Turn, rotations: FloatArray) -> Track:
+    """Rotations (F, 3) of what turns a head, a bone or an object, as `rotation_track` has them."""
+    values = _components(turn.quaternions(rotations), turn.mode)
+    constrained = "constrained" if turn.is_constrained() else ""
+    return Track(f"turn of {turn.thing.name}", tuple(turn.targets()), values, constrained)
+
+
+def _components(quaternions: FloatArray, mode: str) -> FloatArray:
+    """Quaternions (F, 4) as components (F, .) of a rotation mode, each near to those before."""
+    values, before = np.empty((len(quaternions), rotation_path(mode)[1])), None
+    for row, quaternion in enumerate(quaternions):
+        before = values[row] = quaternion_to_components(quaternion, mode, before)
+    return values
 
 
 def location_track(armature: bpy.types.Object, bone: bpy.types.PoseBone, places: FloatArray) -> Track:
@@ -182,14 +194,15 @@ def _is_the_nlas(target: Target) -> bool:
 
 def beyond_limits(tracks: Sequence[Track]) -> list[str]:
     """Names of the shape keys that cannot show all of their values, as their sliders end before."""
-    passed = []
+    passed: dict[str, None] = {}
     for track in tracks:
-        block = track.targets[0].owner.path_resolve(track.targets[0].data_path.rpartition(".")[0])
-        if isinstance(block, bpy.types.ShapeKey) and len(track.values):
-            low, high = float(track.values.min()), float(track.values.max())
-            if low < block.slider_min - _VISIBLE or high > block.slider_max + _VISIBLE:
-                passed.append(block.name)
-    return passed
+        for target, values in zip(track.targets, track.values.T, strict=True):
+            block = target.block
+            if block is None or not len(values):
+                continue
+            if values.min() < block.slider_min - _VISIBLE or values.max() > block.slider_max + _VISIBLE:
+                passed[block.name] = None
+    return list(passed)
 
 
 def _write(shot: Shot, target: Target, first: float, values: FloatArray, books: Books) -> None:
