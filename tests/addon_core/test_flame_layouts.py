@@ -246,6 +246,11 @@ def deep(folder: Path) -> Path:
     return pickled(folder, inner)
 
 
+def nested(before: bytes, after: bytes = b"") -> bytes:
+    """A pickle with the number 1 under a key whose hash would take more of the stack than there is."""
+    return b"\x80\x04}" + before + b")" + b"\x85" * 400_000 + after + b"K\x01s."
+
+
 def cut(folder: Path) -> Path:
     path = deca(folder)
     path.write_bytes(path.read_bytes()[:-400])
@@ -282,6 +287,9 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "bomb": (lambda folder: bomb(folder, (1 << 24, 50)), "claims 3.4 GB"),
     "short": (lambda folder: bomb(folder, (1 << 22, 1)), "frames, more than a performance has"),
     "deep": (deep, "more than 10000 parts"),
+    "tuples in tuples": (lambda folder: pickled(folder, nested(b"")), "nests more than 100 parts"),
+    "tuples in a set": (lambda folder: pickled(folder, nested(b"(", b"\x91")), "nests more than 100 parts"),
+    "tuples told again": (lambda folder: pickled(folder, nested(b"", b"\x940h\x00")), "nests more than 100 parts"),
     "torch": (lambda folder: pickled(folder, b"PK\x03\x04 no archive"), "damaged"),
 }
 
