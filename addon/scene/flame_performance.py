@@ -18,14 +18,22 @@ from ...backend.protocol import CONTROL_NAMES, JOINT_NAMES
 from ..core.flame_sequence import FlameSequence
 from .axes import to_blender
 from .flame_head import EXPRESSION, IDENTITY, control_expressions, key_name, model_name
-from .performance import Performance, Track, beyond_limits, key_target, location_track, rotation_track, why_left
+from .performance import (
+    Performance,
+    Track,
+    beyond_limits,
+    key_target,
+    location_track,
+    rotation_track,
+    shortened,
+    why_left,
+)
 from .played import play, turn_and_place, weights
 from .shot import Shot
 from .targets import control_keys, evaluate
 
 FloatArray = NDArray[np.float64]
 
-_NAMED = 6  # names in a sentence
 _SEEN = 1e-6  # a coefficient that stays below it moves nothing
 
 
@@ -79,11 +87,11 @@ def set_identity(shot: Shot, identity: FloatArray) -> tuple[int, list[str]]:
     free = [Track(name, (targets[name],), present[name][:, None]) for name in targets if name not in held]
     for track in free:
         track.targets[0].set_static(float(track.values[0, 0]))
-    sentences = [f"Of identity, the head has no keys for {', '.join(missing)}."] * bool(missing)
+    sentences = [f"Of identity, the head has no keys for {shortened(missing)}."] * bool(missing)
     if held:
-        sentences.append(f"Left as they are, as they are animated: {', '.join(held[:_NAMED])}.")
+        sentences.append(f"Left as they are, as they are animated: {shortened(held)}.")
     if passed := beyond_limits(free):
-        sentences.append(f"These shape keys reach their slider limits: {', '.join(passed[:_NAMED])}.")
+        sentences.append(f"These shape keys reach their slider limits: {shortened(passed)}.")
     return len(free), sentences
 
 

@@ -289,6 +289,24 @@ def test_over_a_take_it_is_kept_by_the_next_write(stage: Stage, recording: Path)
     assert (stage.generated("jawOpen") > FIRST + COUNT).any()
 
 
+def test_original_brings_back_what_came_in_over_a_take_and_was_replaced(stage: Stage, tmp_path: Path) -> None:
+    stage.generate(count=2)
+    still = np.zeros((COUNT, 3))
+    for level in (0.3, 0.6):
+        path = tmp_path / "level.csv"
+        write_live_link(
+            path, np.arange(COUNT) / 24.0, dict.fromkeys(CONTROL_NAMES, np.full(COUNT, level)), still, (still, still)
+        )
+        bpy.ops.retake.import_live_link(filepath=str(path), frame_start=FIRST)
+        bpy.ops.retake.show_take(take=2)
+        stage.generate(count=1, parts={"MOUTH"}, bakes="REDO")
+        frames = np.arange(FIRST, FIRST + COUNT)
+        assert np.abs(stage.at("jawOpen", frames) - level).max() > 0.05
+        bpy.ops.retake.show_original()
+        assert stage.at("jawOpen", frames) == pytest.approx(np.full(COUNT, level), abs=1e-6)
+        assert stage.at("browInnerUp", frames) == pytest.approx(np.full(COUNT, level), abs=1e-6)
+
+
 @pytest.mark.parametrize("name", ["missing.csv", "folder"])
 def test_a_wrong_file_changes_nothing(bare: Stage, tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()
@@ -360,6 +378,12 @@ def test_in_an_action_of_the_animators_the_nla_is_left(
     assert "Left as they are, as they are played by the NLA: jawOpen." in capfd.readouterr().out
     assert bare.curve("jawOpen") is None
     assert len(bare.table("mouthClose")) == COUNT
+
+
+def test_muted_shape_keys_are_said(bare: Stage, recording: Path) -> None:
+    bare.key.key_blocks["jawOpen"].mute = True
+    bpy.ops.retake.import_live_link(filepath=str(recording), frame_start=FIRST)
+    assert session.sentence == "These shape keys are muted, so nothing is seen of them: jawOpen."
 
 
 def test_limits_that_are_reached_are_said(bare: Stage, recording: Path, capfd: pytest.CaptureFixture[str]) -> None:
