@@ -18,7 +18,7 @@ from .axes import MODEL_TO_BLENDER, rotation_path
 from .driven import FrameSampler
 from .flame_head import EXPRESSION, IDENTITY, is_flame_head, jaw_turns, pose_key_names
 from .performance import BY_THE_NLA, is_constrained, shortened, why_target_is_left
-from .shot import armature_of, metres_a_unit
+from .shot import Shot, armature_of, metres_a_unit
 from .targets import Target, evaluate, shape_key_targets
 from .timeline import tweak_shift
 from .turning import rotation_mode_is_animated
@@ -161,6 +161,15 @@ def read_head(head: bpy.types.Object) -> FittedHead:
     return FittedHead(head, armature, rig, tuple(targets), blocked, *free, tuple(notices))
 
 
+def neck_of(shot: Shot) -> tuple[Bone, FloatArray] | None:
+    """The bone that turns a head, and how much each vertex (V,) follows it; None where none may be written."""
+    if shot.neck is None or shot.armature is None:
+        return None
+    shares = follows(shot.head, shot.armature, shot.neck.bone)
+    bone = _bone(shot.head, shot.armature, shot.neck, metres_a_unit(shot.head), False)
+    return (bone, shares) if shares.any() and not _why_bone_blocked(bone) else None
+
+
 def _why_bone_blocked(bone: Bone) -> str:
     """Why a bone may not be written; empty where it may."""
     reasons = [why_target_is_left(target) for target in bone.targets]
@@ -235,7 +244,7 @@ def _jaw(
     """The jaw's arrays; None where no vertex follows it."""
     if bone is None or armature is None:
         return None
-    weights = _follows(head, armature, bone.pose.bone)
+    weights = follows(head, armature, bone.pose.bone)
     if not weights.any():
         return None
     pose, turns = np.zeros((9, len(weights), 3)), jaw_turns(head)
@@ -248,7 +257,7 @@ def _jaw(
     return Jaw(bone.place, weights, pose, by_key, not _why_bone_blocked(bone))
 
 
-def _follows(head: bpy.types.Object, armature: bpy.types.Object, bone: bpy.types.Bone) -> FloatArray:
+def follows(head: bpy.types.Object, armature: bpy.types.Object, bone: bpy.types.Bone) -> FloatArray:
     """(V,) the share of a bone and those below it in what moves each vertex."""
     below = {bone.name, *(child.name for child in bone.children_recursive)}
     deforming = {other.name for other in armature.data.bones if other.use_deform}

@@ -23,7 +23,7 @@ from ..core.resample import interpolate
 from ..core.timing import AudioClock, Span, whole_frames_within
 from ..core.vertex_file import Points, read_neutral, read_sequence
 from ..core.vertex_fit import Fit, fit_vertices
-from ..core.vertex_motion import HeadMotion, calm_vertices, carry_over
+from ..core.vertex_motion import HeadMotion, Neck, calm_vertices, carry_over
 from .axes import to_blender
 from .fitted_head import (
     CORRECTIVE,
@@ -31,11 +31,12 @@ from .fitted_head import (
     FittedHead,
     bone_to_model,
     corrective_target,
+    neck_of,
     read_head,
     shift_to_bone,
     turn_to_bone,
 )
-from .performance import Track, components_of, past_the_end, write_tracks
+from .performance import Track, components_of, head_track, past_the_end, write_tracks
 from .shot import Shot, metres_a_unit
 from .targets import Target, place_in
 from .timeline import tweak_shift
@@ -78,18 +79,21 @@ def import_vertices(shot: Shot, options: Options) -> list[str]:
     fitted = read_head(shot.head)
     if not np.isfinite(options.fps) or options.fps <= 0.0:
         raise InputError(f"A frame rate of {options.fps:g} cannot be used.", "Set the file's frame rate.")
-    count, calm = len(fitted.rig.template), _calm(fitted)
+    count, neck = len(fitted.rig.template), neck_of(shot)
     sequence = read_sequence(options.path, count)
     neutral = None if options.neutral is None else read_neutral(options.neutral, count, options.path.stem)
     whole = f"the bone '{fitted.whole.pose.name}'" if fitted.whole is not None else ""
-    motion = carry_over(sequence, neutral, fitted.rig.template, calm, whole)
+    bends = None if neck is None else Neck(f"the bone '{neck[0].pose.name}'", neck[0].place, neck[1])
+    motion = carry_over(sequence, neutral, fitted.rig.template, _calm(fitted, bends), whole, bends)
     N = len(sequence)
     render = shot.scene.render
     clock = AudioClock(render.fps / render.fps_base, float(options.frame))
     held = fitted.held_weights(shot.scene, clock.frames(np.arange(N) / options.fps))
     fit, added = _fit(fitted, motion.displacements, held, options)
     positions = _positions(clock, options.fps, N)
-    tracks = _tracks(fitted, positions, fit, motion.head)
+    tracks = _tracks(fitted, positions, fit)
+    if motion.head is not None:
+        tracks += _of_the_head(shot, fitted, motion.head, positions, None if neck is None else neck[0])
     tracks += _followers(shot, tracks)
     _check_writable(fitted, tracks)
     tracks += _add_correctives(fitted, added, positions)
@@ -104,10 +108,11 @@ def import_vertices(shot: Shot, options: Options) -> list[str]:
     ]
 
 
-def _calm(fitted: FittedHead) -> NDArray[np.int64]:
-    """Vertices of the skull."""
+def _calm(fitted: FittedHead, neck: Neck | None) -> NDArray[np.int64]:
+    """Vertices of the skull: what turns with the neck, but not with the jaw."""
     jaw = fitted.rig.jaw
-    return calm_vertices(fitted.rig.fields, np.zeros(len(fitted.rig.template)) if jaw is None else jaw.weights)
+    others = np.zeros(len(fitted.rig.template)) if jaw is None else jaw.weights
+    return calm_vertices(fitted.rig.fields, others if neck is None else others + 1.0 - neck.shares)
 
 
 def _fit(
@@ -122,8 +127,8 @@ def _fit(
     return fit, no_correctives(displacements, fit)
 
 
-def _tracks(fitted: FittedHead, positions: FloatArray, fit: Fit, head: HeadMotion | None) -> list[Track]:
-    """What the head's own keys and its bones play at the scene's frames, told as positions (F,) in the sequence."""
+def _tracks(fitted: FittedHead, positions: FloatArray, fit: Fit) -> list[Track]:
+    """What the head's own keys and its jaw play at the scene's frames, told as positions (F,) in the sequence."""
     weights = np.clip(interpolate(fit.weights, positions), fitted.rig.lower, fitted.rig.upper)
     tracks = [
         Track(target.curve_id, (target,), weights[:, [place]])
@@ -133,9 +138,6 @@ def _tracks(fitted: FittedHead, positions: FloatArray, fit: Fit, head: HeadMotio
     if fitted.jaw is not None and fitted.rig.jaw is not None:
         whole = rotation_matrices(interpolate(fit.jaw_pose, positions))
         tracks.append(_turn(_beside_controls(fitted, whole, weights), fitted.jaw))
-    if head is not None and fitted.whole is not None:
-        rotations, shifts = (interpolate(values, positions) for values in (head.rotations, head.shifts))
-        tracks += _of_the_whole(fitted, fitted.whole, rotations, shifts)
     return tracks
 
 
@@ -182,6 +184,22 @@ def _turn(rotations: FloatArray, bone: Bone) -> Track:
     quaternions = np.array([tuple(Matrix(rotation.tolist()).to_quaternion()) for rotation in rotations])
     targets = tuple(target for target in bone.targets if not target.data_path.endswith("location"))
     return Track(f"turn of {bone.pose.name}", targets, components_of(quaternions, bone.pose.rotation_mode))
+
+
+def _of_the_head(
+    shot: Shot, fitted: FittedHead, head: HeadMotion, positions: FloatArray, neck: Bone | None
+) -> list[Track]:
+    """What the neck, or the bone that turns the whole head, plays; keys that would turn it once more rest meanwhile."""
+    rotations, shifts = (interpolate(values, positions) for values in (head.rotations, head.shifts))
+    if head.is_on_neck and neck is not None:
+        return [_turn(turn_to_bone(rotation_matrices(rotations), neck), neck)]
+    if fitted.whole is None:
+        return []
+    tracks = _of_the_whole(fitted, fitted.whole, rotations, shifts)
+    turn = shot.turn
+    if turn is not None and turn.thing != fitted.whole.pose and any(target.fcurve for target in turn.targets()):
+        tracks.append(head_track(turn, np.zeros_like(rotations)))
+    return tracks
 
 
 def _of_the_whole(fitted: FittedHead, bone: Bone, rotations: FloatArray, shifts: FloatArray) -> list[Track]:

@@ -268,6 +268,54 @@ def test_a_motion_of_the_whole_head_goes_onto_the_root(ours: Stage, tmp_path: Pa
     assert ours.neck.matrix.to_3x3() != neck
 
 
+def test_a_neck_that_is_keyed_does_not_turn_the_head_once_more(ours: Stage, tmp_path: Path) -> None:
+    bpy.context.scene.render.fps = 30
+    still = motion(read_head(ours.head).rig)
+    ours.neck.rotation_quaternion = (0.98, 0.0, 0.2, 0.0)
+    ours.neck.keyframe_insert("rotation_quaternion", frame=1)
+    angle = 0.3 * np.sin(np.arange(N) / 6.0)
+    turn = np.array([[[np.cos(a), 0, np.sin(a)], [0, 1, 0], [-np.sin(a), 0, np.cos(a)]] for a in angle])
+    vertices = np.einsum("nab,nvb->nva", turn, still)
+    bpy.ops.retake.import_vertices(filepath=written(tmp_path, vertices), frame_start=1, correctives=False)
+    assert max(apart_mm(ours, 1 + frame, vertices[frame]) for frame in (0, 9, 14, N - 1)) < 0.3
+
+
+def test_what_a_take_shows_comes_back_from_its_vertices(stage: Stage, tmp_path: Path) -> None:
+    stage.generate(count=1)
+    out = tmp_path / "out.npy"
+    bpy.ops.retake.export_vertices(filepath=str(out), frame_start=1, frame_end=48)
+    vertices = np.load(out, allow_pickle=False)
+    frames = np.arange(1, 49)
+    neck = [stage.at(name, frames) for name in stage.neck_ids()]
+    assert np.ptp(neck[1:], axis=1).max() > 0.01
+    bpy.ops.retake.show_original()
+    bpy.ops.retake.import_vertices(filepath=str(out), frame_start=1, fps=24.0, correctives=False)
+    assert max(apart_mm(stage, int(frame), vertices[frame - 1]) for frame in frames[::6]) < 0.05
+    back = [stage.at(name, frames) for name in stage.neck_ids()]
+    assert np.abs(np.array(back) - neck).max() < 1e-4
+
+
+@needs_template
+def test_a_flame_head_that_turns_on_its_neck_shows_the_file(
+    empty_scene: bpy.types.Scene, flame_file: Path, tmp_path: Path
+) -> None:
+    bpy.ops.retake.add_flame_head(filepath=str(flame_file), identity=2, expression=20)
+    stage = Stage(find_head(bpy.context))
+    bpy.context.scene.render.fps = 30
+    for frame, angle in ((1, -0.2), (12, 0.2)):
+        stage.neck.rotation_mode = "XYZ"
+        stage.neck.rotation_euler = (0.3 * angle, angle, 0.2 * angle)
+        stage.neck.keyframe_insert("rotation_euler", frame=frame)
+        stage.key_value("mouthSmileLeft", frame, 0.4 + angle)
+    out = tmp_path / "out.npy"
+    bpy.ops.retake.export_vertices(filepath=str(out), frame_start=1, frame_end=12)
+    vertices = np.load(out, allow_pickle=False).reshape(12, -1, 3)
+    bpy.ops.retake.import_vertices(filepath=str(out), frame_start=21, correctives=False)
+    worst = max(apart_mm(stage, 21 + frame, vertices[frame]) for frame in range(12))
+    print(f"FLAME head on its neck: {worst:.3f} mm")
+    assert worst < 2.0  # the pose correctives of the neck are not undone
+
+
 def test_wrong_files_change_nothing(ours: Stage, tmp_path: Path) -> None:
     vertices = motion(read_head(ours.head).rig)
     wrong = str(tmp_path / "other.npy")
