@@ -17,6 +17,7 @@ from ..core.live_link import read_live_link, write_live_link
 from ..core.vertex_output import writing_vertices
 from ..scene import flame_performance, live_link
 from ..scene.flame_head import is_flame_head, joints_are_due, update_joints
+from ..scene.flame_on_controls import on_controls
 from ..scene.played import play, vertices
 from ..scene.shot import Shot, find_head, metres_a_unit
 from .bringing import BringIn, frames_a_second
@@ -57,6 +58,12 @@ class RETAKE_OT_import_flame_parameters(BringIn, bpy.types.Operator):
     identity: bpy.props.BoolProperty(
         name="Identity", default=True, description="Give the head the performer's identity, as far as it has keys"
     )
+    controls: bpy.props.BoolProperty(
+        name="On the Controls",
+        default=False,
+        description="Key the named controls, as near as they come, instead of the expression keys and the jaw: takes "
+        "replace them there, part by part",
+    )
     place: bpy.props.BoolProperty(
         name="Place", default=True, description="Move the head as the performer moved, not only turn it"
     )
@@ -71,18 +78,21 @@ class RETAKE_OT_import_flame_parameters(BringIn, bpy.types.Operator):
         sequence, layout = read_performance(self.chosen())
         own_fps = sequence.fps or float(self.fps)
         resampled = sequence.at(frames_a_second(context.scene), own_fps)
-        performance = flame_performance.performance_of(shot, resampled, bool(self.place))
-        sentences = self.keyed(context, shot, performance)
+        first = self.first_frame(context)
+        shown, on_them = on_controls(shot, resampled, first) if self.controls else (None, [])
+        performance = flame_performance.performance_of(shot, resampled, bool(self.place), shown)
+        sentences = self.keyed(context, shot, performance) + on_them
         count = len(sequence.expression)
         sentences.append(f"Recognised as {layout}, {count} frame{'s' if count != 1 else ''} at {own_fps:g} a second.")
         if count == 1:
             sentences.append("For a performance of one file a frame, choose its folder.")
         if self.identity and len(sequence.identity):
             sentences += self._set_identity(context, shot, sequence.identity)
-        first = self.first_frame(context)
+        if self.controls:
+            return sentences
         if flame_performance.controls_on_top(shot, range(first, first + len(resampled.expression))):
             sentences.append("The named controls play on top of it; show the original to see it alone.")
-        return sentences
+        return [*sentences, "Takes add to it: import it On the Controls where they shall replace it."]
 
     def _set_identity(self, context: Context, shot: Shot, identity: np.ndarray) -> list[str]:
         """Set the identity keys, and move the joints where they can be moved."""

@@ -141,6 +141,21 @@ def is_constrained(bone: bpy.types.PoseBone) -> bool:
     return any(getattr(constraint, "subtarget", "") != JAW_CONTROLS for constraint in working)
 
 
+def followers(shot: Shot, tracks: Sequence[Track]) -> list[Track]:
+    """What other meshes of the character play along with the head's keys."""
+    values = {place_in(track.targets[0]): track.values[:, 0] for track in tracks if len(track.targets) == 1}
+    found = []
+    for members in shot.groups.values():
+        for target in members:
+            if target.shown.leader is None:
+                continue
+            leader = members[target.shown.leader]
+            if place_in(leader) in values:
+                above = values[place_in(leader)] - leader.shown.offset
+                found.append(Track(target.curve_id, (target,), (target.shown.gain * above)[:, None]))
+    return found
+
+
 def write_tracks(shot: Shot, tracks: Sequence[Track], frame_start: int) -> Written:
     """Write tracks of one length onto a head, from a scene frame on.
 

@@ -36,9 +36,9 @@ from .fitted_head import (
     shift_to_bone,
     turn_to_bone,
 )
-from .performance import Track, components_of, head_track, past_the_end, write_tracks
+from .performance import Track, components_of, followers, head_track, past_the_end, write_tracks
 from .shot import Shot, metres_a_unit
-from .targets import Target, place_in
+from .targets import Target
 from .timeline import tweak_shift
 
 FloatArray = NDArray[np.float64]
@@ -94,7 +94,7 @@ def import_vertices(shot: Shot, options: Options) -> list[str]:
     tracks = _tracks(fitted, positions, fit)
     if motion.head is not None:
         tracks += _of_the_head(shot, fitted, motion.head, positions, None if neck is None else neck[0])
-    tracks += _followers(shot, tracks)
+    tracks += followers(shot, tracks)
     _check_writable(fitted, tracks)
     tracks += _add_correctives(fitted, added, positions)
     _write(shot, tracks, options.frame)
@@ -148,21 +148,6 @@ def _positions(clock: AudioClock, fps: float, count: int) -> FloatArray:
     positions = clock.seconds(frames) * fps
     nearest = np.round(positions)
     return np.asarray(np.where(np.abs(positions - nearest) < 1e-6, nearest, positions), np.float64)
-
-
-def _followers(shot: Shot, tracks: Sequence[Track]) -> list[Track]:
-    """What other meshes of the character play along with the head's keys."""
-    values = {place_in(track.targets[0]): track.values[:, 0] for track in tracks if len(track.targets) == 1}
-    found = []
-    for members in shot.groups.values():
-        for target in members:
-            if target.shown.leader is None:
-                continue
-            leader = members[target.shown.leader]
-            if place_in(leader) in values:
-                above = values[place_in(leader)] - leader.shown.offset
-                found.append(Track(target.curve_id, (target,), (target.shown.gain * above)[:, None]))
-    return found
 
 
 def _beside_controls(fitted: FittedHead, whole: FloatArray, weights: FloatArray) -> FloatArray:
