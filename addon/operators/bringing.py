@@ -10,6 +10,7 @@ import bpy
 
 from ...backend.errors import InputError
 from ..scene.performance import Performance, Written, beyond_limits, past_the_end, shortened, write_tracks
+from ..scene.pointer import counting
 from ..scene.shot import Shot
 from .common import Context, Outcome, current_shot, refuse, reporting, why_no_head, why_no_shape_keys
 
@@ -46,7 +47,8 @@ class BringIn:
 
     def execute(self, context: Context) -> Outcome:
         """Bring it in."""
-        return reporting(self, lambda: self.bring_in(context, self.shot(context)))
+        with counting(1):
+            return reporting(self, lambda: self.bring_in(context, self.shot(context)))
 
     def shot(self, context: Context) -> Shot:
         """The head that is meant."""

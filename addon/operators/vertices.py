@@ -7,8 +7,9 @@ from pathlib import Path
 
 import bpy
 
+from ..scene.pointer import counting
 from ..scene.shot import Shot, find_head, open_shot
-from ..scene.vertex_import import Options, import_vertices
+from ..scene.vertex_import import STEPS, Options, import_vertices
 from .bringing import BringIn
 from .common import Context, refuse, why_no_head, why_no_shape_keys
 
@@ -65,4 +66,5 @@ class RETAKE_OT_import_vertices(BringIn, bpy.types.Operator):
             tolerance_mm=self.tolerance,
             correctives=self.correctives,
         )
-        return import_vertices(shot, options)
+        with counting(STEPS) as tell:
+            return import_vertices(shot, options, tell)

@@ -6,7 +6,7 @@ Everything is computed before anything is written.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +43,7 @@ from .timeline import tweak_shift
 
 FloatArray = NDArray[np.float64]
 
+STEPS = 10  # of an import; fitting takes most of them
 _STANDS = 1e-6  # a property that stays within this of its rest gets no curve where it has none
 
 
@@ -67,8 +68,13 @@ class Options:
     correctives: bool
 
 
-def import_vertices(shot: Shot, options: Options) -> list[str]:
+def import_vertices(shot: Shot, options: Options, tell: Callable[[int], None]) -> list[str]:
     """Put a sequence on a head.
+
+    Args:
+        shot: The head.
+        options: What is asked for.
+        tell: Takes how much of it is done, of `STEPS`.
 
     Returns:
         Sentences: what was read, what was fitted and is left, what could not be written.
@@ -81,15 +87,18 @@ def import_vertices(shot: Shot, options: Options) -> list[str]:
         raise InputError(f"A frame rate of {options.fps:g} cannot be used.", "Set the file's frame rate.")
     count, neck = len(fitted.rig.template), neck_of(shot)
     sequence = read_sequence(options.path, count)
+    tell(1)
     neutral = None if options.neutral is None else read_neutral(options.neutral, count, options.path.stem)
     whole = f"the bone '{fitted.whole.pose.name}'" if fitted.whole is not None else ""
     bends = None if neck is None else Neck(f"the bone '{neck[0].pose.name}'", neck[0].place, neck[1])
     motion = carry_over(sequence, neutral, fitted.rig.template, _calm(fitted, bends), whole, bends)
+    tell(2)
     N = len(sequence)
     render = shot.scene.render
     clock = AudioClock(render.fps / render.fps_base, float(options.frame))
     held = fitted.held_weights(shot.scene, clock.frames(np.arange(N) / options.fps))
     fit, added = _fit(fitted, motion.displacements, held, options)
+    tell(STEPS - 1)
     positions = _positions(clock, options.fps, N)
     tracks = _tracks(fitted, positions, fit)
     if motion.head is not None:

@@ -203,6 +203,8 @@ def test_equal_rates_are_exact_and_others_keep_the_time() -> None:
     assert len(double.expression) == 2 * N - 1
     assert np.abs(double.expression[::2] - EXPRESSION).max() < 1e-12
     assert len(sequence.at(24.0, 30.0).expression) == 5
+    with pytest.raises(InputError, match=r"lasts 2\.8 hours at 1 frames a second"):
+        FlameSequence(np.zeros((10_000, 1))).at(24.0, 1.0)
     with pytest.raises(ShapeError, match="jaw"):
         FlameSequence(EXPRESSION, {JAW: TURNS[JAW][:3]})
 
