@@ -43,6 +43,7 @@ MOST_BYTES = 1 << 28  # of a file; an hour at 60 fps has 170 MB
 MOST_COLUMNS = 500
 HEAD_ANGLES = ("HeadYaw", "HeadPitch", "HeadRoll")
 EYE_ANGLES = ("LeftEyeYaw", "LeftEyePitch", "LeftEyeRoll", "RightEyeYaw", "RightEyePitch", "RightEyeRoll")
+_LARGEST = 1e4  # weight or angle, in whatever unit
 _LONGEST_LINE = 1 << 16  # characters
 _RATES = (24, 25, 30, TIMECODE_FPS, 2 * TIMECODE_FPS)  # what a timecode may count to
 _SNAP = 1.5e-3  # rows; a time this near to a row is that row's, as timecodes have three decimals
@@ -179,16 +180,22 @@ def _columns(header: Sequence[str], name: str) -> tuple[dict[str, int], tuple[st
 
 
 def _numbers(cells: Sequence[str], titles: Sequence[str], row: int, name: str) -> FloatArray:
-    """Values of a row; an empty cell is 0."""
+    """Values of a row; an empty cell is 0.
+
+    Raises:
+        InputError: One is no number, or far too large.
+    """
     values = np.empty(len(cells))
     for place, cell in enumerate(cells):
         try:
             values[place] = float(cell) if cell.strip() else 0.0
         except ValueError:
             values[place] = np.nan
-        if not math.isfinite(values[place]):
+        if not abs(values[place]) < _LARGEST:
             text = cell.strip()[:40]
-            raise InputError(f"Row {row} of '{name}' has '{text}' for {titles[place]}, which is no number.", _REMEDY)
+            raise InputError(
+                f"Row {row} of '{name}' has '{text}' for {titles[place]}, which is no weight or angle.", _REMEDY
+            )
     return values
 
 

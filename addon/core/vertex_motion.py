@@ -110,13 +110,15 @@ def carry_over(
         neck: What takes a turn of the head alone, None where nothing can.
 
     Raises:
-        InputError: The faces have nowhere near the head's size in any unit.
+        InputError: The faces have nowhere near the head's size in any unit, or move farther.
     """
     size = float(np.ptp(template, axis=0).max())
     if is_offset(sequence, template):
-        motion, unit = sequence, offset_unit(sequence)
+        unit = offset_unit(sequence)
+        motion = _scaled(sequence, UNITS[unit])
+        _check_reach(motion, size)
         said = f"Its values are offsets from a neutral face, in {unit}."
-        return VertexMotion(_scaled(motion, UNITS[unit]), None, (said,))
+        return VertexMotion(motion, None, (said,))
     unit = unit_of(sequence[0] if neutral is None else neutral, size)
     scale = UNITS[unit]
     notices = [f"Its values are places of vertices, in {unit}."]
@@ -137,6 +139,7 @@ def carry_over(
             rotations, shifts = head
             points = np.einsum("nba,nvb->nva", rotations[part], points - shifts[part, None])
         displacements[part] = (points - rest) @ turn.T
+    _check_reach(displacements, size)
     moved = _to_head(head, turn, rest, template, calm)
     if moved is not None and neck is not None and _is_the_necks(moved, displacements, template, neck):
         moved, turns_with = replace(moved, is_on_neck=True), neck.name
@@ -219,6 +222,18 @@ def _stillest(sequence: Points) -> IntArray:
     still = np.argsort(speed, kind="stable")[:count]
     away = np.sqrt(((some[still] - np.median(some[still], axis=0)) ** 2).sum(axis=(1, 2)))
     return np.sort(still[np.argsort(away, kind="stable")[: (count + 1) // 2]])
+
+
+def _check_reach(displacements: Points, size: float) -> None:
+    """Raise InputError where a vertex moves farther than a head is tall."""
+    for first in range(0, len(displacements), AT_A_TIME):
+        reach = np.abs(displacements[first : first + AT_A_TIME]).max(axis=(1, 2))
+        if reach.max() > size:
+            frame = first + int(np.argmax(reach > size))
+            raise InputError(
+                f"Vertices move by {reach[frame - first]:.3g} m in the file's frame {frame}, as no face does.",
+                "Choose a file of this head's vertices, or export it again.",
+            )
 
 
 def _scaled(points: Points, scale: float) -> Points:

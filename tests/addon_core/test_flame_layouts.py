@@ -276,6 +276,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "cut": (cut, "damaged"),
     "not finite": (lambda folder: pickled(folder, with_value(np.nan)), "'exp'.*not finite in its frame 5"),
     "infinite": (lambda folder: saved(folder, **with_value(-np.inf)), "'exp'.*not finite in its frame 5"),
+    "far too large": (lambda folder: saved(folder, **with_value(1e30)), "'exp'.*as large as 1e.30 in its frame 5"),
     "counts": (lambda folder: saved(folder, **DECA | {"pose": POSE[:5]}), "'pose'.*5 frames where others have 7"),
     "widths": (lambda folder: saved(folder, **DECA | {"pose": POSE[:, :4]}), r"'pose'.*shape \(7, 4\)"),
     "axes": (lambda folder: saved(folder, **DECA | {"exp": numbers(7, 7, 5)}), r"'exp'.*shape \(7, 7, 5\)"),

@@ -131,7 +131,11 @@ CASES = {
     "one timecode": (f"{HEADER}\n{row('00:00:09:00.000')}\n{row('00:00:09:00.000')}".encode(), "All 2 rows"),
     "no rows": (HEADER.encode() + b"\n\n", "holds no frame"),
     "cut off": (f"{HEADER}\n{row('00:00:00:00.000')[:90]}".encode(), "Row 2 of 'x.csv' has 8 values where 63"),
-    "a word": (f"{HEADER}\n{row('00:00:00:00.000').replace('61,0.0', '61,zero', 1)}".encode(), "Row 2.*no number"),
+    "a word": (
+        f"{HEADER}\n{row('00:00:00:00.000').replace('61,0.0', '61,zero', 1)}".encode(),
+        "Row 2.*no weight",
+    ),
+    "far too large": (f"{HEADER}\n{row('00:00:00:00.000', 1e300)}".encode(), "'10000.*' for jawOpen"),
     "not finite": (f"{HEADER}\n{row('00:00:00:00.000', float('nan'))}".encode(), "'nan' for jawOpen"),
     "infinite": (f"{HEADER}\n{row('00:00:00:00.000', float('inf'))}".encode(), "'inf' for jawOpen"),
     "no timecode": (f"{HEADER}\n{row('half past two')}".encode(), "Row 2.*'half past two'"),

@@ -60,6 +60,14 @@ def test_faces_of_no_heads_size_are_refused() -> None:
         carried(1e5 * (HEAD_POINTS + speaking()))
 
 
+@pytest.mark.parametrize("base", [0.0, 1.0])
+def test_what_moves_as_no_face_does_is_refused(base: float) -> None:
+    sequence = base * HEAD_POINTS + speaking()
+    sequence[7, 40, 1] = 1e20
+    with pytest.raises(InputError, match="in the file's frame 7, as no face does"):
+        carried(sequence)
+
+
 def test_only_the_motion_of_another_face_counts_with_its_neutral() -> None:
     motion = carried(somebody_else() + speaking(), somebody_else())
     assert off_mm(motion, speaking()) < 0.001
