@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import bpy
 
 from ...backend.errors import InputError
+from .. import compat
 from ..scene.performance import Performance, Written, beyond_limits, past_the_end, shortened, write_tracks
 from ..scene.pointer import counting
 from ..scene.shot import Shot
@@ -23,10 +24,12 @@ class BringIn:
     entry = ""
     """In the menus and the panel."""
 
-    filepath: bpy.props.StringProperty(name="File", subtype="FILE_PATH")
+    filepath: bpy.props.StringProperty(name="File", subtype="FILE_PATH", options=compat.RELATIVE_PATHS)
     frame_start: bpy.props.IntProperty(
         name="Start Frame",
         options={"SKIP_SAVE"},
+        min=-1_048_574,  # as far as Blender's frames go
+        max=1_048_574,
         description="Where the performance starts; the scene's first frame unless set",
     )
 

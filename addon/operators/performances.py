@@ -11,6 +11,7 @@ import bpy
 import numpy as np
 
 from ...backend.errors import InputError, RigError
+from .. import compat
 from ..core.flame_layouts import read_performance
 from ..core.flame_sequence import write_sequence
 from ..core.live_link import read_live_link, write_live_link
@@ -118,7 +119,7 @@ class TakeOut:
     entry, extension = "", ""
     """In the menus and the panel; of the file."""
 
-    filepath: bpy.props.StringProperty(name="File", subtype="FILE_PATH")
+    filepath: bpy.props.StringProperty(name="File", subtype="FILE_PATH", options=compat.RELATIVE_PATHS)
     check_existing: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
     frame_start: bpy.props.IntProperty(
         name="Start Frame",

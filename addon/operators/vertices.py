@@ -7,6 +7,7 @@ from pathlib import Path
 
 import bpy
 
+from .. import compat
 from ..scene.pointer import counting
 from ..scene.shot import Shot, find_head, open_shot
 from ..scene.vertex_import import STEPS, Options, import_vertices
@@ -32,6 +33,7 @@ class RETAKE_OT_import_vertices(BringIn, bpy.types.Operator):
     neutral: bpy.props.StringProperty(
         name="Neutral",
         subtype="FILE_PATH",
+        options=compat.RELATIVE_PATHS,
         description="The subject's neutral face (.ply, .obj, .npy, .npz, or VOCASET's templates.pkl); found in the "
         "sequence where none is given",
     )

@@ -307,6 +307,14 @@ def test_original_brings_back_what_came_in_over_a_take_and_was_replaced(stage: S
         assert stage.at("browInnerUp", frames) == pytest.approx(np.full(COUNT, level), abs=1e-6)
 
 
+def test_paths_from_the_blend_file_on_are_found(bare: Stage, recording: Path, tmp_path: Path) -> None:
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    bpy.ops.retake.import_live_link(filepath=f"//{recording.name}", frame_start=2**31 - 1)
+    assert bare.table("jawOpen")["co"][0, 0] == 1_048_574.0
+    bpy.ops.retake.export_live_link(filepath="//out.csv", frame_start=1, frame_end=3)
+    assert (tmp_path / "out.csv").exists()
+
+
 @pytest.mark.parametrize("name", ["missing.csv", "folder"])
 def test_a_wrong_file_changes_nothing(bare: Stage, tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()
