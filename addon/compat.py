@@ -13,6 +13,10 @@ from typing import Any
 
 import bpy
 
+_KNOWN = bpy.types.Property.bl_rna.properties
+RELATIVE_PATHS = {"PATH_SUPPORTS_BLEND_RELATIVE"} if "is_path_supports_blend_relative" in _KNOWN else set()
+"""Options of a path that may be told from the .blend file on, with "//"."""
+
 
 def has_audio() -> bool:
     """Whether this Blender can load sounds; the bpy 4.2 module of PyPI cannot."""

@@ -21,7 +21,6 @@ from .operators import (
     takes,
 )
 from .operators import performances as performance_operators
-from .operators import vertices as vertex_operators
 from .scene import history, rows, state
 from .ui import character as character_section
 from .ui import finishing, keying_sets, keymap, overlay, panel, performances, preferences
@@ -36,7 +35,6 @@ CLASSES = (
     *setup.CLASSES,
     *joints.CLASSES,
     *character.CLASSES,
-    *vertex_operators.CLASSES,
     *asking.CLASSES,
     *backend.CLASSES,
     *generate.CLASSES,
@@ -70,7 +68,6 @@ def register() -> None:
     finish.listen()
     joints.follow_identity()
     performance_operators.add_to_menus()
-    vertex_operators.add_to_menu()
     overlay.add_overlay()
     bpy.app.handlers.load_pre.append(history.close_histories)
     bpy.app.handlers.load_pre.append(session.abandon_at_load)
@@ -82,7 +79,6 @@ def unregister() -> None:
     """End the backend and take everything away."""
     overlay.remove_overlay()
     performance_operators.remove_from_menus()
-    vertex_operators.remove_from_menu()
     joints.stop_following()
     finish.stop_listening()
     keymap.remove_keys()

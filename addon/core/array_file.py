@@ -68,7 +68,7 @@ def _read(stream: BinaryIO, name: str, size: int, wanted: Collection[str]) -> tu
         with zipfile.ZipFile(stream) as archive:
             return _of_archive(archive, name, wanted)
     if start == np.lib.format.MAGIC_PREFIX:
-        if _header(stream)[2].kind == "O":  # a dictionary, as numpy.save pickles it
+        if read_header(stream)[2].kind == "O":  # a dictionary, as numpy.save pickles it
             return _of_pickle(stream.read(min(size, MOST_PICKLED) + 1), name, wanted)
         stream.seek(0)
         return {"": _array(stream, name, name, size)}, ("",)
@@ -98,12 +98,11 @@ def _of_archive(archive: zipfile.ZipFile, name: str, wanted: Collection[str]) ->
 
 def _array(stream: Any, part: str, name: str, packed: int) -> NDArray[Any]:
     """One array of numpy's own format; its header is looked at before anything is taken."""
-    shape, is_fortran, dtype = _header(stream)
+    shape, is_fortran, dtype = read_header(stream)
     what = f"'{part}' in '{name}'" if part != name else f"'{name}'"
     if dtype.kind not in _KINDS:
         raise InputError(f"{what} is no array of numbers.", "Store its arrays as they are, not as Python's objects.")
-    count = math.prod(int(length) for length in shape)
-    taken = count * dtype.itemsize
+    taken = bytes_of(shape, dtype)
     _check_size(taken, packed, part, name)
     data = stream.read(taken)
     if len(data) != taken:
@@ -112,12 +111,23 @@ def _array(stream: Any, part: str, name: str, packed: int) -> NDArray[Any]:
     return array.reshape(shape, order="F" if is_fortran else "C")
 
 
-def _header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, whether its order is Fortran's, and kind of an array in numpy's own format."""
+def read_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether its order is Fortran's, and kind of an array in numpy's own format.
+
+    Raises:
+        ValueError: It is none, or its header is damaged.
+    """
     version = np.lib.format.read_magic(stream)
-    read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    found: tuple[tuple[int, ...], bool, np.dtype[Any]] = read_header(stream)
-    return found
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"numpy's format {version[0]}, which holds no plain numbers")
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, is_fortran, dtype = read(stream)
+    return tuple(int(length) for length in shape), is_fortran, dtype
+
+
+def bytes_of(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
+    """Bytes that an array takes; Python's integers do not overflow."""
+    return math.prod(shape) * dtype.itemsize
 
 
 def _check_size(taken: int, packed: int, part: str, name: str) -> None:

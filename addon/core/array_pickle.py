@@ -22,10 +22,12 @@ from numpy.typing import NDArray
 from ...backend.errors import RigError
 
 MOST_OPERATIONS = 1_000_000
+DEEPEST = 100  # tuples in tuples; Python computes the hash of far deeper ones until its stack, and the process, ends
 _SLACK_BYTES = 1 << 20
 _TIMES_THE_FILE = 4
 _REFUSED = {"PERSID", "BINPERSID", "EXT1", "EXT2", "EXT4", "INST", "OBJ", "NEXT_BUFFER", "READONLY_BUFFER"}
-_MEMO = {"PUT", "BINPUT", "LONG_BINPUT"}
+_MEMO, _RECALL = {"PUT", "BINPUT", "LONG_BINPUT"}, {"GET", "BINGET", "LONG_BINGET"}
+_MARK = -1
 _KINDS = "biuf"  # numpy's kinds of numbers
 
 
@@ -142,6 +144,8 @@ def _look_through(data: bytes) -> None:
         RigError: The pickle is damaged or refused.
     """
     count = 0
+    stack: list[int] = []
+    memo: dict[int, int] = {}
     try:
         for operation, argument, _ in pickletools.genops(io.BytesIO(data)):
             count += 1
@@ -157,10 +161,32 @@ def _look_through(data: bytes) -> None:
                 raise RigError("The file is damaged: it counts more parts than it has.", "Download it again.")
             if count > MOST_OPERATIONS:
                 raise RigError(f"The file has more than {MOST_OPERATIONS} parts.", "Choose another file.")
+            _follow(operation, argument, stack, memo)
+            if stack and stack[-1] > DEEPEST:
+                raise RigError(f"The file nests more than {DEEPEST} parts in each other.", "Choose another file.")
     except RigError:
         raise
     except Exception as error:
         raise _damaged(error) from error
+
+
+def _follow(operation: pickletools.OpcodeInfo, argument: Any, stack: list[int], memo: dict[int, int]) -> None:
+    """What an operation does to the stack and the memo, of which only is known how deep tuples lie in tuples."""
+    if operation.name in _MEMO or operation.name == "MEMOIZE":
+        memo[len(memo) if argument is None else int(argument)] = stack[-1]
+        return
+    if operation.name in _RECALL or operation.name == "DUP":
+        stack.append(stack[-1] if argument is None else memo[int(argument)])
+        return
+    taken = [0]
+    for thing in reversed(operation.stack_before):
+        while thing is pickletools.stackslice and stack[-1] != _MARK:
+            taken.append(stack.pop())
+        if thing is not pickletools.stackslice:
+            taken.append(stack.pop())
+    is_tuple = operation.name.startswith("TUPLE") or operation.name == "FROZENSET"
+    depth = 1 + max(taken) if is_tuple else 0
+    stack += [_MARK if thing is pickletools.markobject else depth for thing in operation.stack_after]
 
 
 def _damaged(error: Exception) -> RigError:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from .turns import unposed
 from .vertex_file import Points
 from .vertex_fit import Fit, FitRig, blocks, fit_vertices, residual_mm, show
 
@@ -125,27 +126,6 @@ def _left_unposed(rig: FitRig, displacements: Points, fit: Fit) -> Points:
     for part in blocks(len(displacements)):
         left[part, some] = unposed(left[part][:, some], rig.jaw.weights[some], fit.jaw_pose[part])
     return left
-
-
-def unposed(vectors: Points, shares: FloatArray, turns: FloatArray) -> Points:
-    """Vectors (N, V, 3) that become these ones under I + s (R - I).
-
-    About the axis of R that is a plane's rotation and scaling, the product with z = 1 + s (exp(i angle) - 1), whose
-    inverse is 1 / z.
-
-    Args:
-        vectors: (N, V, 3).
-        shares: (V,) the skinning weights s.
-        turns: (N, 3) axis-angle of R, rad.
-    """
-    angle = np.linalg.norm(turns, axis=1)
-    axis = np.where(angle[:, None] > 1e-9, turns / np.maximum(angle, 1e-9)[:, None], np.array([1.0, 0.0, 0.0]))
-    inverse = 1.0 / (1.0 + shares * (np.exp(1j * angle)[:, None] - 1.0))  # (N, V)
-    real, imaginary = inverse.real.astype(np.float32)[..., None], inverse.imag.astype(np.float32)[..., None]
-    u = axis.astype(np.float32)[:, None]
-    along = (vectors * u).sum(axis=-1, keepdims=True)
-    found: Points = real * vectors + (1.0 - real) * along * u + imaginary * np.cross(u, vectors)
-    return found
 
 
 def _components(rows: Points, most: int) -> Points:

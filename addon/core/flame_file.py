@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ...backend.errors import RigError
 from ...backend.protocol import FLAME_FACES, FLAME_VERTICES, JOINT_NAMES
+from .array_file import bytes_of, read_header
 from .array_pickle import load_array_pickle
 from .flame import FlameModel, FloatArray
 
@@ -167,17 +168,12 @@ def _read_member(archive: zipfile.ZipFile, wanted: str, name: str) -> NDArray[An
     """One array."""
     member = f"{wanted}.npy"
     with archive.open(member) as stream:
-        version = np.lib.format.read_magic(stream)
-        read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read_header(stream)
     if dtype.kind not in "biuf":
         raise RigError(
             f"'{wanted}' in '{name}' is no array of numbers (it may be a sparse matrix).", "Use the .pkl file."
         )
-    count = 1
-    for size in shape:
-        count *= int(size)
-    if count * dtype.itemsize > 3 * FLAME_VERTICES * MOST_COMPONENTS * 8:
+    if bytes_of(shape, dtype) > 3 * FLAME_VERTICES * MOST_COMPONENTS * 8:
         raise RigError(f"'{wanted}' in '{name}' has the shape {shape}, far larger than a head's.", _REMEDY)
     with archive.open(member) as stream:
         array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)

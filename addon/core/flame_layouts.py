@@ -35,6 +35,7 @@ from .rotations import of_matrices, of_six
 
 FloatArray = NDArray[np.float64]
 
+_LARGEST = 1e6  # coefficient, rad or m
 MOST_FRAMES = 200_000
 MOST_FILES = 50_000
 SUFFIXES = (".npz", ".npy", ".pkl", ".frame")
@@ -198,9 +199,11 @@ def _table(array: Any, part: str, name: str) -> FloatArray:
     if frames > MOST_FRAMES:
         raise InputError(f"'{name}' has {frames} frames, more than a performance has.", _REMEDY)
     table = array.reshape(frames, width).astype(np.float64)
-    if not np.isfinite(table).all():
-        row = int(np.flatnonzero(~np.isfinite(table).all(axis=1))[0])
-        raise InputError(f"'{part}' in '{name}' is not finite in its frame {row + 1}.", "Track the shot again.")
+    sound = (np.abs(table) < _LARGEST).all(axis=1)
+    if not sound.all():
+        row = int(np.argmin(sound))
+        what = "not finite" if not np.isfinite(table[row]).all() else f"as large as {np.abs(table[row]).max():.3g}"
+        raise InputError(f"'{part}' in '{name}' is {what} in its frame {row + 1}.", "Track the shot again.")
     return table
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...backend.errors import ShapeError
+from ...backend.errors import InputError, ShapeError
 from ...backend.protocol import JOINT_NAMES
 from .resample import interpolate, interpolating
 from .rotations import resampled
@@ -32,6 +32,7 @@ POSES: Mapping[str, str] = MappingProxyType(
 )
 """Name in the file -> joint that it turns, in FLAME's order."""
 
+_LONGEST = 2 * 3600.0  # s
 _ON_A_FRAME = 1e-4  # frames; a position this near to a frame is that frame's
 
 
@@ -70,8 +71,16 @@ class FlameSequence:
         Args:
             fps: Wanted frames a second.
             own_fps: Frames a second of the sequence.
+
+        Raises:
+            InputError: It lasts for hours.
         """
         last = len(self.expression) - 1
+        if last / own_fps > _LONGEST:
+            raise InputError(
+                f"The performance lasts {last / own_fps / 3600.0:.1f} hours at {own_fps:g} frames a second.",
+                "Set the rate at which it was recorded, or cut it.",
+            )
         count = math.floor(last / own_fps * fps + _ON_A_FRAME) + 1
         places = np.minimum(np.arange(count) * (own_fps / fps), last)
         whole = np.round(places)

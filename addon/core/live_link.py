@@ -6,8 +6,8 @@ For-Motionbuilder): `Timecode,BlendShapeCount,EyeBlinkLeft,...,TongueOut,HeadYaw
 i.e. ARKit's 52 blend shapes with a capital and nine angles, 61 in all. Columns are found by name, in any order and
 either case, as older versions of the app and other trackers write them.
 
-* A timecode is HH:MM:SS:FF.fff. Frames count to 60 unless a recording that goes through a whole second never passes
-  24, 25 or 30. Frames that the phone dropped are missing rows.
+* A timecode is HH:MM:SS:FF.fff. What frames count to is told by the step over a whole second, which is as long as
+  those within; it is 60 where none is passed. Frames that the phone dropped are missing rows.
 * Angles are in rad. Signs and unit are read off the recordings: an eye that looks down by EyeLookDown .28 has a pitch
   of +.17, one that looks to the character's right by .056 a yaw of -.031. So yaw is about model Y, pitch about X and
   roll about Z, all right-handed; the rotation is Ry(yaw) Rx(pitch) Rz(roll), Unreal's rotator in these axes, which
@@ -43,8 +43,9 @@ MOST_BYTES = 1 << 28  # of a file; an hour at 60 fps has 170 MB
 MOST_COLUMNS = 500
 HEAD_ANGLES = ("HeadYaw", "HeadPitch", "HeadRoll")
 EYE_ANGLES = ("LeftEyeYaw", "LeftEyePitch", "LeftEyeRoll", "RightEyeYaw", "RightEyePitch", "RightEyeRoll")
+_LARGEST = 1e4  # weight or angle, in whatever unit
 _LONGEST_LINE = 1 << 16  # characters
-_SLOWER = (24, 25, 30)  # rates that a timecode may count to instead
+_RATES = (24, 25, 30, TIMECODE_FPS, 2 * TIMECODE_FPS)  # what a timecode may count to
 _SNAP = 1.5e-3  # rows; a time this near to a row is that row's, as timecodes have three decimals
 _TIMECODE = re.compile(r"(\d{1,2}):(\d{1,2}):(\d{1,2})[:;](\d{1,3}(?:\.\d*)?)")
 _REMEDY = "Choose a CSV that Live Link Face recorded."
@@ -179,16 +180,22 @@ def _columns(header: Sequence[str], name: str) -> tuple[dict[str, int], tuple[st
 
 
 def _numbers(cells: Sequence[str], titles: Sequence[str], row: int, name: str) -> FloatArray:
-    """Values of a row; an empty cell is 0."""
+    """Values of a row; an empty cell is 0.
+
+    Raises:
+        InputError: One is no number, or far too large.
+    """
     values = np.empty(len(cells))
     for place, cell in enumerate(cells):
         try:
             values[place] = float(cell) if cell.strip() else 0.0
         except ValueError:
             values[place] = np.nan
-        if not math.isfinite(values[place]):
+        if not abs(values[place]) < _LARGEST:
             text = cell.strip()[:40]
-            raise InputError(f"Row {row} of '{name}' has '{text}' for {titles[place]}, which is no number.", _REMEDY)
+            raise InputError(
+                f"Row {row} of '{name}' has '{text}' for {titles[place]}, which is no weight or angle.", _REMEDY
+            )
     return values
 
 
@@ -211,6 +218,8 @@ def _seconds(timecodes: Sequence[tuple[int, str]], name: str) -> FloatArray:
     if len(back):
         row, text = timecodes[int(back[0]) + 1]
         raise InputError(f"Row {row} of '{name}' ({text[:40]}) lies before the row above it.", "Sort the rows by time.")
+    if len(times) > 1 and times[-1] == times[0]:
+        raise InputError(f"All {len(times)} rows of '{name}' have one timecode ({timecodes[0][1][:40]}).", _REMEDY)
     if times[-1] - times[0] > _LONGEST:
         raise InputError(f"The timecodes of '{name}' span {(times[-1] - times[0]) / 3600.0:.1f} hours.", _REMEDY)
     return np.asarray(times - times[0], np.float64)
@@ -218,10 +227,13 @@ def _seconds(timecodes: Sequence[tuple[int, str]], name: str) -> FloatArray:
 
 def _timecode_rate(whole: FloatArray, frames: FloatArray) -> int:
     """Frames that a second of the timecodes has."""
-    if whole[-1] - whole[0] < 2.0:  # it goes through no whole second for certain
-        return TIMECODE_FPS if frames.max() < TIMECODE_FPS else 2 * TIMECODE_FPS
-    slower = [rate for rate in _SLOWER if frames.max() < rate]
-    return slower[0] if slower else TIMECODE_FPS if frames.max() < TIMECODE_FPS else 2 * TIMECODE_FPS
+    possible = [rate for rate in _RATES if frames.max() < rate] or [_RATES[-1]]
+    passed, steps = np.diff(whole), np.diff(frames)
+    within, over = steps[(passed == 0.0) & (steps > 0.0)], steps[passed == 1.0]
+    if not len(within) or not len(over):
+        return max(possible[0], TIMECODE_FPS)
+    usual = np.median(within)
+    return min(possible, key=lambda rate: float(np.abs(np.median(over) + rate - usual)))
 
 
 def write_live_link(

@@ -150,7 +150,7 @@ class Take:
 
 @dataclass(frozen=True, eq=False)
 class OriginalCurve:
-    """A curve as it was before the first write, for Take 0. Its keys never change.
+    """A curve as it was before the first write, for Take 0, and what of the animator's Retake took away since.
 
     Attributes:
         existed: Whether there was a curve at all.
@@ -200,7 +200,10 @@ def _near(frames: NDArray[np.float64], others: NDArray[np.floating], tolerance: 
     """(K,) which frames have one of some others (unsorted) within a tolerance."""
     if not len(others):
         return np.zeros(len(frames), np.bool_)
-    return np.asarray(np.abs(frames[:, None] - np.asarray(others, np.float64)[None]).min(axis=1) < tolerance, np.bool_)
+    ordered = np.sort(np.asarray(others, np.float64))
+    right = np.clip(np.searchsorted(ordered, frames), 0, len(ordered) - 1)
+    apart = np.minimum(np.abs(ordered[right] - frames), np.abs(ordered[np.maximum(right - 1, 0)] - frames))
+    return np.asarray(apart < tolerance, np.bool_)
 
 
 @dataclass(frozen=True)

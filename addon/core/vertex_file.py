@@ -14,12 +14,13 @@ import io
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...backend.errors import InputError
+from .array_file import bytes_of, read_header
 from .array_pickle import load_array_pickle
 
 Points = NDArray[np.float32]
@@ -112,9 +113,10 @@ def _read(path: Path, count: int, what: str, readers: Mapping[str, Reader]) -> P
 def _from_npy(data: bytes, name: str, count: int) -> Points:
     """Of a .npy file."""
     stream = io.BytesIO(data)
-    shape, dtype = _header(stream, name)
-    if _bytes_of(shape, dtype) > len(data):
-        raise InputError(f"'{name}' is cut off: its header tells of {_bytes_of(shape, dtype)} bytes.", "Copy it again.")
+    shape, _, dtype = read_header(stream)
+    _check_numbers(dtype, name)
+    if bytes_of(shape, dtype) > len(data):
+        raise InputError(f"'{name}' is cut off: its header tells of {bytes_of(shape, dtype)} bytes.", "Copy it again.")
     _check_shape(shape, name, count)
     stream.seek(0)
     return _as_points(np.lib.format.read_array(stream, allow_pickle=False), name, count)
@@ -122,18 +124,19 @@ def _from_npy(data: bytes, name: str, count: int) -> Points:
 
 def _from_npz(data: bytes, name: str, count: int) -> Points:
     """Of the array of an .npz that has the most frames of this many vertices."""
+    most = min(MOST_BYTES, _MOST_UNPACKED * len(data) + _SLACK_BYTES)
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         frames: dict[str, int] = {}
         shapes: dict[str, tuple[int, ...]] = {}
         for member in archive.infolist():
             with archive.open(member) as stream:
-                shape, dtype = _header(stream, f"{name}/{member.filename}", numbers=False)
+                shape, _, dtype = read_header(stream)
             if dtype.kind not in "fiu":
                 continue
             shapes[member.filename] = shape
             if _frames_in(shape, count):
                 frames[member.filename] = _frames_in(shape, count)
-            if max(_bytes_of(shape, dtype), member.file_size) > _MOST_UNPACKED * len(data) + _SLACK_BYTES:
+            if max(bytes_of(shape, dtype), member.file_size) > most:
                 raise InputError(f"'{member.filename}' in '{name}' is far larger than the file.", "Choose another.")
         if not frames:
             told = ", ".join(f"{member.removesuffix('.npy')} {shape}" for member, shape in list(shapes.items())[:4])
@@ -150,26 +153,6 @@ def _from_npz(data: bytes, name: str, count: int) -> Points:
             return _as_points(np.lib.format.read_array(stream, allow_pickle=False), name, count)
 
 
-def _header(stream: IO[bytes], name: str, numbers: bool = True) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and type of an array in numpy's format."""
-    version = np.lib.format.read_magic(stream)
-    if version not in ((1, 0), (2, 0)):
-        raise InputError(f"'{name}' is written in numpy's format {version[0]}, which holds no plain numbers.", _REMEDY)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(stream)
-    if numbers and dtype.kind not in "fiu":
-        raise InputError(f"'{name}' is no array of numbers.", _REMEDY)
-    return tuple(int(size) for size in shape), dtype
-
-
-def _bytes_of(shape: tuple[int, ...], dtype: np.dtype[Any]) -> int:
-    """Bytes that an array takes; Python's integers do not overflow."""
-    count = dtype.itemsize
-    for size in shape:
-        count *= size
-    return count
-
-
 def _frames_in(shape: tuple[int, ...], count: int) -> int:
     """Frames N of this many vertices that an array of a shape holds; 0 where it holds none."""
     while len(shape) > 1 and shape[0] == 1:
@@ -183,6 +166,12 @@ def _split(shape: tuple[int, ...], depth: int) -> list[tuple[int, tuple[int, ...
     if len(shape) == depth:
         return [(1, shape)]
     return [(shape[0], shape[1:])] if len(shape) == depth + 1 else []
+
+
+def _check_numbers(dtype: np.dtype[Any], name: str) -> None:
+    """Raise InputError unless an array holds numbers."""
+    if dtype.kind not in "fiu":
+        raise InputError(f"'{name}' is no array of numbers.", _REMEDY)
 
 
 def _check_shape(shape: tuple[int, ...], name: str, count: int) -> None:
@@ -202,8 +191,7 @@ def _check_shape(shape: tuple[int, ...], name: str, count: int) -> None:
 
 def _as_points(array: NDArray[Any], name: str, count: int) -> Points:
     """An array as (N, V, 3) of float32."""
-    if array.dtype.kind not in "fiu":
-        raise InputError(f"'{name}' is no array of numbers.", _REMEDY)
+    _check_numbers(array.dtype, name)
     _check_shape(array.shape, name, count)
     with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, which is said
         return np.ascontiguousarray(array.reshape(-1, count, 3), np.float32)

@@ -6,23 +6,26 @@ neutral of the sequence, in metres and the head's axes, on top of the head's neu
 said: the unit (by the size of the face beside the head's), whether the file holds absolute vertices or offsets, and
 the neutral. Without a neutral file it is
 
-* the head's own, where the skull of some frame is the head's (within `_SAME_FACE`): an export of this very head;
+* the head's own, where the skull of some frame, however turned, is the head's (within `_SAME_FACE`): an export of this
+  very head;
 * else the median of the sequence's stillest tenth, of which what is nearest to its middle counts: speech rests in its
   pauses, and a pose that is passed through is never still.
 
-A motion of the whole head is found on the vertices that the face moves least (Kabsch's rotation, 1976) and taken out.
+A motion of the whole head is found on the vertices that the face moves least (Kabsch's rotation, 1976) and taken out:
+as a turn on the neck where what the neck does not turn stays, else of everything.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...backend.errors import InputError
-from .turns import angles_of, best_rotations, rotation_vectors
+from .flame import rotation_matrices
+from .turns import angles_of, best_rotations, rotation_vectors, unposed
 from .vertex_file import Points
 
 FloatArray = NDArray[np.float64]
@@ -40,6 +43,7 @@ _SAME_FACE = 3e-4  # m, root of the mean square
 _STILL_SHARE, _STILL_MOST = 0.1, 60  # of the frames, and how many at most
 _AXES_ANGLE = 0.35  # rad; more than two faces differ in how they are held, so the axes are others
 _HEAD_ANGLE, _HEAD_SHIFT = 0.01, 1e-3  # rad, m; a head that moves less than this stands
+_BESIDE_NECK, _OFF_NECK = 0.05, 2e-3  # share of its turn that a body takes at most; m that its joint moves at most
 
 
 @dataclass(frozen=True)
@@ -49,10 +53,27 @@ class HeadMotion:
     Attributes:
         rotations: (N, 3) axis-angle, rad, about the origin.
         shifts: (N, 3) m, after the rotation.
+        is_on_neck: Whether it turns on its neck, the body standing.
     """
 
     rotations: FloatArray
     shifts: FloatArray
+    is_on_neck: bool = False
+
+
+@dataclass(frozen=True)
+class Neck:
+    """What bends where a head turns on its neck.
+
+    Attributes:
+        name: What turns, for the sentence.
+        joint: (3,) m, model axes.
+        shares: (V,) how much of the turn each vertex takes.
+    """
+
+    name: str
+    joint: FloatArray
+    shares: FloatArray
 
 
 @dataclass(frozen=True)
@@ -71,7 +92,12 @@ class VertexMotion:
 
 
 def carry_over(
-    sequence: Points, neutral: Points | None, template: FloatArray, calm: IntArray, turns_with: str = ""
+    sequence: Points,
+    neutral: Points | None,
+    template: FloatArray,
+    calm: IntArray,
+    turns_with: str = "",
+    neck: Neck | None = None,
 ) -> VertexMotion:
     """Carry a sequence over to a head.
 
@@ -81,15 +107,18 @@ def carry_over(
         template: (V, 3) m, the head's neutral, model axes.
         calm: (K,) vertices that the face moves least; K >= 3.
         turns_with: What a motion of the whole head will be given to, for the sentence; empty where nothing can take it.
+        neck: What takes a turn of the head alone, None where nothing can.
 
     Raises:
-        InputError: The faces have nowhere near the head's size in any unit.
+        InputError: The faces have nowhere near the head's size in any unit, or move farther.
     """
     size = float(np.ptp(template, axis=0).max())
     if is_offset(sequence, template):
-        motion, unit = sequence, offset_unit(sequence)
+        unit = offset_unit(sequence)
+        motion = _scaled(sequence, UNITS[unit])
+        _check_reach(motion, size)
         said = f"Its values are offsets from a neutral face, in {unit}."
-        return VertexMotion(_scaled(motion, UNITS[unit]), None, (said,))
+        return VertexMotion(motion, None, (said,))
     unit = unit_of(sequence[0] if neutral is None else neutral, size)
     scale = UNITS[unit]
     notices = [f"Its values are places of vertices, in {unit}."]
@@ -110,19 +139,22 @@ def carry_over(
             rotations, shifts = head
             points = np.einsum("nba,nvb->nva", rotations[part], points - shifts[part, None])
         displacements[part] = (points - rest) @ turn.T
-    return VertexMotion(
-        displacements, _to_head(head, turn, rest, template, calm), (*notices, *_of_head(head, turns_with))
-    )
+    _check_reach(displacements, size)
+    moved = _to_head(head, turn, rest, template, calm)
+    if moved is not None and neck is not None and _is_the_necks(moved, displacements, template, neck):
+        moved, turns_with = replace(moved, is_on_neck=True), neck.name
+        _unbend(displacements, moved, template, neck)
+    return VertexMotion(displacements, moved, (*notices, *_of_head(head, turns_with)))
 
 
-def calm_vertices(fields: Points, jaw_weights: FloatArray) -> IntArray:
+def calm_vertices(fields: Points, others: FloatArray) -> IntArray:
     """Vertices (K,) that a face moves least: the skull.
 
     Args:
         fields: (keys, V, 3) m at weight 1.
-        jaw_weights: (V,) how much each follows the jaw.
+        others: (V,) how much else moves each: how far it follows the jaw, or stays when the head turns.
     """
-    moved = np.sqrt(np.einsum("kva,kva->v", fields, fields).astype(np.float64)) + jaw_weights
+    moved = np.sqrt(np.einsum("kva,kva->v", fields, fields).astype(np.float64)) + others
     count = max(_CALM_LEAST, round(_CALM_SHARE * len(moved)))
     return np.sort(np.argsort(moved, kind="stable")[:count])
 
@@ -164,8 +196,10 @@ def unit_of(face: Points, size: float) -> str:
 
 def find_rest(sequence: Points, scale: float, template: FloatArray, calm: IntArray) -> tuple[FloatArray, str]:
     """The neutral (V, 3) m of a sequence without one, and a sentence that tells what it is."""
-    apart = np.sqrt(((scale * sequence[:, calm] - template[calm]) ** 2).sum(axis=2).mean(axis=1))
-    if apart.min() < _SAME_FACE:
+    clouds, own = scale * sequence[:, calm].astype(np.float64), template[calm] - template[calm].mean(axis=0)
+    clouds -= clouds.mean(axis=1, keepdims=True)
+    turned = np.einsum("nab,kb->nka", best_rotations(clouds, own), own)
+    if np.sqrt(((clouds - turned) ** 2).sum(axis=2).mean(axis=1)).min() < _SAME_FACE:
         return template, "It shows this very head, whose neutral counts."
     still = _stillest(sequence)
     rest = scale * np.median(sequence[still], axis=0).astype(np.float64)
@@ -188,6 +222,18 @@ def _stillest(sequence: Points) -> IntArray:
     still = np.argsort(speed, kind="stable")[:count]
     away = np.sqrt(((some[still] - np.median(some[still], axis=0)) ** 2).sum(axis=(1, 2)))
     return np.sort(still[np.argsort(away, kind="stable")[: (count + 1) // 2]])
+
+
+def _check_reach(displacements: Points, size: float) -> None:
+    """Raise InputError where a vertex moves farther than a head is tall."""
+    for first in range(0, len(displacements), AT_A_TIME):
+        reach = np.abs(displacements[first : first + AT_A_TIME]).max(axis=(1, 2))
+        if reach.max() > size:
+            frame = first + int(np.argmax(reach > size))
+            raise InputError(
+                f"Vertices move by {reach[frame - first]:.3g} m in the file's frame {frame}, as no face does.",
+                "Choose a file of this head's vertices, or export it again.",
+            )
 
 
 def _scaled(points: Points, scale: float) -> Points:
@@ -229,6 +275,28 @@ def _to_head(
     rotations = turn @ head[0] @ turn.T
     offset = template[calm].mean(axis=0) - turn @ rest[calm].mean(axis=0)
     return HeadMotion(rotation_vectors(rotations), head[1] @ turn.T + offset - rotations @ offset)
+
+
+def _is_the_necks(head: HeadMotion, displacements: Points, template: FloatArray, neck: Neck) -> bool:
+    """Whether a motion is a turn about the neck's joint, and what the neck does not turn stays."""
+    beside = np.flatnonzero(neck.shares < _BESIDE_NECK)
+    rotations = rotation_matrices(head.rotations)
+    off = rotations @ neck.joint + head.shifts - neck.joint
+    if not len(beside) or np.linalg.norm(off, axis=1).max() > _OFF_NECK:
+        return False
+    places = np.einsum("nab,nvb->nva", rotations, template[beside] + displacements[:, beside]) + head.shifts[:, None]
+    apart = np.sqrt(((places - template[beside]) ** 2).sum(axis=2).mean(axis=1))
+    return bool(apart.max() < _HEAD_SHIFT)
+
+
+def _unbend(displacements: Points, head: HeadMotion, template: FloatArray, neck: Neck) -> None:
+    """Displacements whose head was turned back as a whole become those that the neck's turn bends to the same."""
+    for first in range(0, len(displacements), AT_A_TIME):
+        part = slice(first, first + AT_A_TIME)
+        rotations = rotation_matrices(head.rotations[part])
+        places = np.einsum("nab,nvb->nva", rotations, template + displacements[part]) + head.shifts[part, None]
+        from_joint = (places - neck.joint).astype(np.float32)
+        displacements[part] = unposed(from_joint, neck.shares, head.rotations[part]) + (neck.joint - template)
 
 
 def _of_head(head: tuple[FloatArray, FloatArray] | None, turns_with: str) -> tuple[str, ...]:

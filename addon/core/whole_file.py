@@ -16,6 +16,8 @@ from ...backend.errors import OutputError
 def writing(path: Path) -> Iterator[Path]:
     """A path to write to; what was written there becomes the file once the block ends well, and vanishes else.
 
+    A link stays one; the file that it leads to is written.
+
     Args:
         path: Where the file belongs; one that is there is replaced.
 
@@ -24,12 +26,13 @@ def writing(path: Path) -> Iterator[Path]:
     """
     part: Path | None = None
     try:
-        number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.", suffix=".part")
+        place = path.resolve()
+        number, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name[:40]}.", suffix=".part")
         os.close(number)
         part = Path(name)
         yield part
         part.chmod(_usual_mode())
-        part.replace(path)
+        part.replace(place)
     except OSError as error:
         reason = error.strerror or str(error)
         raise OutputError(f"'{path}' cannot be written ({reason}).", "Choose another folder or name.") from error

@@ -17,6 +17,7 @@ from ..core.request import RequestValues, request_values
 from ..core.steps import Steps, finish
 from ..core.timing import Span
 from ..scene import audio, rig, state
+from ..scene.flame_performance import expression_notices
 from ..scene.shot import (
     Recording,
     Shot,
@@ -215,4 +216,4 @@ def _notices(shot: Shot, options: Options, reading: Reading, parts: Sequence[str
     found += obstacle_notices(curve for curve in reading.keys.curves if wanted & set(curve.keys.channels))
     if options.parts is None and "head" not in parts and neck_is_animated(shot):
         found.append("The head is left out because its bones are animated already.")
-    return found + mixing_notices(shot)
+    return found + mixing_notices(shot) + expression_notices(shot)

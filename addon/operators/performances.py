@@ -11,79 +11,19 @@ import bpy
 import numpy as np
 
 from ...backend.errors import InputError, RigError
+from .. import compat
 from ..core.flame_layouts import read_performance
 from ..core.flame_sequence import write_sequence
 from ..core.live_link import read_live_link, write_live_link
 from ..core.vertex_output import writing_vertices
 from ..scene import flame_performance, live_link
 from ..scene.flame_head import is_flame_head, joints_are_due, update_joints
-from ..scene.performance import Performance, Written, beyond_limits, write_tracks
+from ..scene.flame_on_controls import on_controls
 from ..scene.played import play, vertices
 from ..scene.shot import Shot, find_head, metres_a_unit
+from .bringing import BringIn, frames_a_second
 from .common import Context, Outcome, current_shot, refuse, reporting, why_no_head, why_no_shape_keys
-
-_NAMED = 6  # names in a sentence
-
-
-class BringIn:
-    """A file is chosen, and comes onto the head as keys from a frame on."""
-
-    bl_options = {"REGISTER", "UNDO"}
-
-    entry = ""
-    """In the menus and the panel."""
-
-    filepath: bpy.props.StringProperty(name="File", subtype="FILE_PATH")
-    frame_start: bpy.props.IntProperty(
-        name="Start Frame",
-        options={"SKIP_SAVE"},
-        description="Where the performance starts; the scene's first frame unless set",
-    )
-
-    @classmethod
-    def poll(cls, context: Context) -> bool:
-        """There is a head with shape keys."""
-        return refuse(cls, why_no_head(context) or why_no_shape_keys(context))
-
-    def invoke(self, context: Context, event: bpy.types.Event) -> Outcome:
-        """Ask for the file, unless the head cannot be keyed."""
-        outcome = reporting(self, lambda: current_shot(context) and None)
-        if outcome != {"FINISHED"}:
-            return outcome
-        if not self.properties.is_property_set("frame_start"):
-            self.frame_start = context.scene.frame_start
-        context.window_manager.fileselect_add(self)
-        return {"RUNNING_MODAL"}
-
-    def execute(self, context: Context) -> Outcome:
-        """Bring it in."""
-        return reporting(self, lambda: self.bring_in(context, current_shot(context)))
-
-    if TYPE_CHECKING:  # each operator has its own
-
-        def bring_in(self, context: Context, shot: Shot) -> list[str]:
-            """Key the file on a head; sentences for the animator."""
-
-    def keyed(self, context: Context, shot: Shot, performance: Performance) -> list[str]:
-        """Key a performance; sentences that tell what was keyed and what was left."""
-        if not performance.tracks:
-            raise InputError(f"'{shot.head.name}' has no place for anything in the file.", "Choose another head.")
-        first = self.first_frame(context)
-        return told(context.scene, first, performance, write_tracks(shot, performance.tracks, first))
-
-    def chosen(self) -> Path:
-        """The file.
-
-        Raises:
-            InputError: None was chosen.
-        """
-        if not self.filepath:
-            raise InputError("No file was chosen.", "Choose one.")
-        return Path(bpy.path.abspath(self.filepath))
-
-    def first_frame(self, context: Context) -> int:
-        """Where the performance starts."""
-        return int(self.frame_start if self.properties.is_property_set("frame_start") else context.scene.frame_start)
+from .vertices import RETAKE_OT_import_vertices
 
 
 class RETAKE_OT_import_live_link(BringIn, bpy.types.Operator):
@@ -119,6 +59,12 @@ class RETAKE_OT_import_flame_parameters(BringIn, bpy.types.Operator):
     identity: bpy.props.BoolProperty(
         name="Identity", default=True, description="Give the head the performer's identity, as far as it has keys"
     )
+    controls: bpy.props.BoolProperty(
+        name="On the Controls",
+        default=False,
+        description="Key the named controls, as near as they come, instead of the expression keys and the jaw: takes "
+        "replace them there, part by part",
+    )
     place: bpy.props.BoolProperty(
         name="Place", default=True, description="Move the head as the performer moved, not only turn it"
     )
@@ -133,18 +79,21 @@ class RETAKE_OT_import_flame_parameters(BringIn, bpy.types.Operator):
         sequence, layout = read_performance(self.chosen())
         own_fps = sequence.fps or float(self.fps)
         resampled = sequence.at(frames_a_second(context.scene), own_fps)
-        performance = flame_performance.performance_of(shot, resampled, bool(self.place))
-        sentences = self.keyed(context, shot, performance)
+        first = self.first_frame(context)
+        shown, on_them = on_controls(shot, resampled, first) if self.controls else (None, [])
+        performance = flame_performance.performance_of(shot, resampled, bool(self.place), shown)
+        sentences = self.keyed(context, shot, performance) + on_them
         count = len(sequence.expression)
         sentences.append(f"Recognised as {layout}, {count} frame{'s' if count != 1 else ''} at {own_fps:g} a second.")
         if count == 1:
             sentences.append("For a performance of one file a frame, choose its folder.")
         if self.identity and len(sequence.identity):
             sentences += self._set_identity(context, shot, sequence.identity)
-        first = self.first_frame(context)
+        if self.controls:
+            return sentences
         if flame_performance.controls_on_top(shot, range(first, first + len(resampled.expression))):
             sentences.append("The named controls play on top of it; show the original to see it alone.")
-        return sentences
+        return [*sentences, "Takes add to it: import it On the Controls where they shall replace it."]
 
     def _set_identity(self, context: Context, shot: Shot, identity: np.ndarray) -> list[str]:
         """Set the identity keys, and move the joints where they can be moved."""
@@ -162,36 +111,6 @@ def why_no_flame_head(context: Context) -> str:
     return "" if is_flame_head(find_head(context)) else "Select a FLAME head"
 
 
-def frames_a_second(scene: bpy.types.Scene) -> float:
-    """The scene's frame rate."""
-    return float(scene.render.fps / scene.render.fps_base)
-
-
-def told(scene: bpy.types.Scene, first: int, performance: Performance, written: Written) -> list[str]:
-    """What was keyed, on which frames, and what was left."""
-    last = first + len(performance.tracks[0].values) - 1
-    keys = sum(len(track.targets) == 1 for track in written.tracks)
-    counted = [f"{keys} shape key{'s' if keys != 1 else ''}"] * bool(keys)
-    counted += [track.name for track in written.tracks if len(track.targets) > 1]
-    sentences = [f"Keyed {', '.join(counted)} on frames {first} to {last}."]
-    if performance.left:
-        sentences.append(f"Left out, as the head has no place for them: {listed(performance.left)}.")
-    if performance.untold:
-        sentences.append(f"Left as they are, as the file does not tell them: {listed(performance.untold)}.")
-    sentences += [f"Left as they are, as they are {reason}: {listed(names)}." for reason, names in written.left.items()]
-    if passed := beyond_limits(written.tracks):
-        sentences.append(f"These shape keys reach their slider limits: {listed(passed)}.")
-    if last > scene.frame_end:
-        sentences.append(f"The scene ends at frame {scene.frame_end}, before the performance does.")
-    return sentences
-
-
-def listed(names: Sequence[str]) -> str:
-    """Some names, the first few in full."""
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
-
-
 class TakeOut:
     """What plays in a range of frames goes into a file."""
 
@@ -200,7 +119,7 @@ class TakeOut:
     entry, extension = "", ""
     """In the menus and the panel; of the file."""
 
-    filepath: bpy.props.StringProperty(name="File", subtype="FILE_PATH")
+    filepath: bpy.props.StringProperty(name="File", subtype="FILE_PATH", options=compat.RELATIVE_PATHS)
     check_existing: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
     frame_start: bpy.props.IntProperty(
         name="Start Frame",
@@ -358,6 +277,6 @@ def remove_from_menus() -> None:
     bpy.types.TOPBAR_MT_file_import.remove(draw_import)
 
 
-IMPORTS = (RETAKE_OT_import_live_link, RETAKE_OT_import_flame_parameters)
+IMPORTS = (RETAKE_OT_import_live_link, RETAKE_OT_import_flame_parameters, RETAKE_OT_import_vertices)
 EXPORTS = (RETAKE_OT_export_live_link, RETAKE_OT_export_flame_parameters, RETAKE_OT_export_vertices)
 CLASSES = (*IMPORTS, *EXPORTS)

@@ -62,7 +62,7 @@ class RETAKE_OT_add_flame_head(bpy.types.Operator):
     bl_label = "Add FLAME Head"
     bl_options = {"REGISTER", "UNDO"}
 
-    filepath: bpy.props.StringProperty(name="File", subtype="FILE_PATH")
+    filepath: bpy.props.StringProperty(name="File", subtype="FILE_PATH", options=compat.RELATIVE_PATHS)
     filter_glob: bpy.props.StringProperty(default="*.pkl;*.npz", options={"HIDDEN"})
     identity: bpy.props.IntProperty(
         name="Identity", default=50, min=0, max=300, description="Identity components that get a shape key"
@@ -178,7 +178,7 @@ class RETAKE_OT_import_audio(bpy.types.Operator):
     bl_label = "Import Audio"
     bl_options = {"REGISTER", "UNDO"}
 
-    filepath: bpy.props.StringProperty(subtype="FILE_PATH", name="Recording")
+    filepath: bpy.props.StringProperty(name="Recording", subtype="FILE_PATH", options=compat.RELATIVE_PATHS)
     filter_glob: bpy.props.StringProperty(
         default="*.wav;*.flac;*.mp3;*.ogg;*.m4a;*.aac;*.aif;*.aiff;*.mp4;*.mov", options={"HIDDEN"}
     )

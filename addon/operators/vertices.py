@@ -7,26 +7,22 @@ from pathlib import Path
 
 import bpy
 
-from ...backend.errors import InputError
-from ..scene.shot import find_head
-from ..scene.vertex_import import Options, import_vertices
-from .common import Context, Outcome, refuse, reporting, why_no_head, why_no_shape_keys
+from .. import compat
+from ..scene.pointer import counting
+from ..scene.shot import Shot, find_head, open_shot
+from ..scene.vertex_import import STEPS, Options, import_vertices
+from .bringing import BringIn
+from .common import Context, refuse, why_no_head, why_no_shape_keys
 
-VERTICES = "Face Vertices (.npy, .npz)"
 
-
-class RETAKE_OT_import_vertices(bpy.types.Operator):
+class RETAKE_OT_import_vertices(BringIn, bpy.types.Operator):
     """Fit a sequence of vertices (FaceFormer, CodeTalker, VOCASET, ...) with the head's keys and jaw, and key them"""
 
     bl_idname = "retake.import_vertices"
     bl_label = "Import Vertices"
-    bl_options = {"REGISTER", "UNDO"}
+    entry = "Face Vertices (.npy, .npz)"
 
-    filepath: bpy.props.StringProperty(name="File", subtype="FILE_PATH")
     filter_glob: bpy.props.StringProperty(default="*.npy;*.npz", options={"HIDDEN"})
-    frame: bpy.props.IntProperty(
-        name="Start Frame", description="Where the sequence starts; the scene's first frame unless set"
-    )
     fps: bpy.props.FloatProperty(
         name="Frame Rate",
         default=30.0,
@@ -37,6 +33,7 @@ class RETAKE_OT_import_vertices(bpy.types.Operator):
     neutral: bpy.props.StringProperty(
         name="Neutral",
         subtype="FILE_PATH",
+        options=compat.RELATIVE_PATHS,
         description="The subject's neutral face (.ply, .obj, .npy, .npz, or VOCASET's templates.pkl); found in the "
         "sequence where none is given",
     )
@@ -57,43 +54,19 @@ class RETAKE_OT_import_vertices(bpy.types.Operator):
         reason = "" if context.mode == "OBJECT" else "Switch to Object Mode first"
         return refuse(cls, reason or why_no_head(context) or why_no_shape_keys(context))
 
-    def invoke(self, context: Context, event: bpy.types.Event) -> Outcome:
-        """Ask for the file."""
-        context.window_manager.fileselect_add(self)
-        return {"RUNNING_MODAL"}
+    def shot(self, context: Context) -> Shot:
+        """The head that is meant, whatever its shape keys are named."""
+        return open_shot(context.scene, find_head(context), needs_controls=False)
 
-    def execute(self, context: Context) -> Outcome:
+    def bring_in(self, context: Context, shot: Shot) -> list[str]:
         """Fit and key it."""
-        return reporting(self, lambda: self._import(context))
-
-    def _import(self, context: Context) -> list[str]:
-        if not self.filepath:
-            raise InputError("No file was chosen.", "Choose a sequence of vertices, a .npy or .npz file.")
-        scene = context.scene
         options = Options(
-            path=Path(bpy.path.abspath(self.filepath)),
+            path=self.chosen(),
             neutral=Path(bpy.path.abspath(self.neutral)) if self.neutral else None,
-            frame=self.frame if self.properties.is_property_set("frame") else scene.frame_start,
+            frame=self.first_frame(context),
             fps=self.fps,
             tolerance_mm=self.tolerance,
             correctives=self.correctives,
         )
-        return import_vertices(scene, find_head(context), options)
-
-
-def draw_in_menu(menu: bpy.types.Menu, context: Context) -> None:
-    """The entry in File > Import."""
-    menu.layout.operator(RETAKE_OT_import_vertices.bl_idname, text=VERTICES)
-
-
-def add_to_menu() -> None:
-    """Put the entry into File > Import."""
-    bpy.types.TOPBAR_MT_file_import.append(draw_in_menu)
-
-
-def remove_from_menu() -> None:
-    """Undo `add_to_menu`."""
-    bpy.types.TOPBAR_MT_file_import.remove(draw_in_menu)
-
-
-CLASSES = (RETAKE_OT_import_vertices,)
+        with counting(STEPS) as tell:
+            return import_vertices(shot, options, tell)

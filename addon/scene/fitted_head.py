@@ -16,9 +16,10 @@ from .. import compat
 from ..core.vertex_fit import FitRig, Jaw
 from .axes import MODEL_TO_BLENDER, rotation_path
 from .driven import FrameSampler
-from .flame_head import EXPRESSION, IDENTITY, JAW_CONTROLS, is_flame_head, jaw_turns, pose_key_names
-from .shot import armature_of, metres_a_unit
-from .targets import Target, evaluate, obstacles, shape_key_targets
+from .flame_head import EXPRESSION, IDENTITY, is_flame_head, jaw_turns, pose_key_names
+from .performance import BY_THE_NLA, is_constrained, shortened, why_target_is_left
+from .shot import Shot, armature_of, metres_a_unit
+from .targets import Target, evaluate, shape_key_targets
 from .timeline import tweak_shift
 from .turning import rotation_mode_is_animated
 
@@ -82,20 +83,20 @@ class FittedHead:
         if not self.blocked:
             return None
         held = np.full((len(frames), len(self.targets)), np.nan)
-        driven = [place for place in self.blocked if self.targets[place].driver is not None]
+        played = [place for place, reason in self.blocked.items() if reason in ("driven", BY_THE_NLA)]
         key = self.head.data.shape_keys
-        if driven:
-            names = [self._block(place).name for place in driven]
+        if played:
+            names = [self._block(place).name for place in played]
             objects = [self.head, *([self.armature] if self.armature is not None else [])]
 
             def probe(depsgraph: bpy.types.Depsgraph) -> Sequence[float]:
                 blocks = key.evaluated_get(depsgraph).key_blocks
                 return [blocks[name].value for name in names]
 
-            held[:, driven] = FrameSampler(scene, objects, probe)(frames)
+            held[:, played] = FrameSampler(scene, objects, probe)(frames)
         for place in self.blocked:
             target = self.targets[place]
-            if place not in driven:
+            if place not in played:
                 held[:, place] = evaluate(target, frames - tweak_shift(target.owner), with_modifiers=True)
         return held
 
@@ -121,12 +122,13 @@ def read_head(head: bpy.types.Object) -> FittedHead:
     if not key.use_relative:
         raise RigError(f"The shape keys of '{head.name}' are absolute.", "Switch them to Relative.")
     unit = metres_a_unit(head)
-    blocks = [block for block in key.key_blocks if block != key.reference_key and _is_fitted(head, block)]
+    others = [block for block in key.key_blocks if block != key.reference_key]
+    blocks = [block for block in others if _is_fitted(head, block)]
     if not blocks:
         raise RigError(f"'{head.name}' has no shape keys that can be fitted.", "Unmute them, or add a head.")
     named = {target.data_path: target for target in shape_key_targets(key)}
     targets = [_key_target(key, block, named) for block in blocks]
-    reasons = {place: why_blocked(target) for place, target in enumerate(targets)}
+    reasons = {place: why_target_is_left(target) for place, target in enumerate(targets)}
     blocked = {place: reason for place, reason in reasons.items() if reason}
     template = unit * _points(key.reference_key) + _standing(head, key, unit)
     armature = armature_of(head)
@@ -145,10 +147,11 @@ def read_head(head: bpy.types.Object) -> FittedHead:
         np.array([1.0 if target.data_path in named else _DEAREST for target in targets]),
         _jaw(head, armature, jaw, names, unit),
     )
-    notices = []
+    hidden = [block.name for block in others if block.mute or block.vertex_group]
+    notices = [f"Left out, as they are muted or limited to a vertex group: {shortened(hidden)}."] * bool(hidden)
     if blocked:
-        told = ", ".join(f"{names[place]} ({reason})" for place, reason in list(blocked.items())[:6])
-        notices.append(f"Not written: {told}{', ...' if len(blocked) > 6 else ''}. The others are fitted around them.")
+        told = shortened([f"{names[place]} ({reason})" for place, reason in blocked.items()])
+        notices.append(f"Not written: {told}. The others are fitted around them.")
     for bone, name in ((jaw, "jaw"), (whole, "head")):
         if bone is not None and _why_bone_blocked(bone):
             notices.append(
@@ -158,22 +161,19 @@ def read_head(head: bpy.types.Object) -> FittedHead:
     return FittedHead(head, armature, rig, tuple(targets), blocked, *free, tuple(notices))
 
 
-def why_blocked(target: Target) -> str:
-    """Why a target may not be written; empty where it may."""
-    found = obstacles(target, target.fcurve)
-    reasons = {"driven": found.driven, "locked": found.locked, "muted": found.muted, "cyclic": found.constrained}
-    return next((reason for reason, holds in reasons.items() if holds), "")
+def neck_of(shot: Shot) -> tuple[Bone, FloatArray] | None:
+    """The bone that turns a head, and how much each vertex (V,) follows it; None where none may be written."""
+    if shot.neck is None or shot.armature is None:
+        return None
+    shares = follows(shot.head, shot.armature, shot.neck.bone)
+    bone = _bone(shot.head, shot.armature, shot.neck, metres_a_unit(shot.head), False)
+    return (bone, shares) if shares.any() and not _why_bone_blocked(bone) else None
 
 
 def _why_bone_blocked(bone: Bone) -> str:
-    """Why a bone may not be written; empty where it may. The constraint by which our controls turn a jaw counts not."""
-    reasons = [why_blocked(target) for target in bone.targets]
-    others = [
-        constraint
-        for constraint in bone.pose.constraints
-        if not constraint.mute and constraint.influence > 0.0 and getattr(constraint, "subtarget", "") != JAW_CONTROLS
-    ]
-    if others or rotation_mode_is_animated(bone.targets[0].owner, bone.pose):
+    """Why a bone may not be written; empty where it may."""
+    reasons = [why_target_is_left(target) for target in bone.targets]
+    if is_constrained(bone.pose) or rotation_mode_is_animated(bone.targets[0].owner, bone.pose):
         reasons.append("constrained")
     return next(filter(None, reasons), "")
 
@@ -244,7 +244,7 @@ def _jaw(
     """The jaw's arrays; None where no vertex follows it."""
     if bone is None or armature is None:
         return None
-    weights = _follows(head, armature, bone.pose.bone)
+    weights = follows(head, armature, bone.pose.bone)
     if not weights.any():
         return None
     pose, turns = np.zeros((9, len(weights), 3)), jaw_turns(head)
@@ -257,7 +257,7 @@ def _jaw(
     return Jaw(bone.place, weights, pose, by_key, not _why_bone_blocked(bone))
 
 
-def _follows(head: bpy.types.Object, armature: bpy.types.Object, bone: bpy.types.Bone) -> FloatArray:
+def follows(head: bpy.types.Object, armature: bpy.types.Object, bone: bpy.types.Bone) -> FloatArray:
     """(V,) the share of a bone and those below it in what moves each vertex."""
     below = {bone.name, *(child.name for child in bone.children_recursive)}
     deforming = {other.name for other in armature.data.bones if other.use_deform}

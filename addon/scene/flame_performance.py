@@ -17,37 +17,52 @@ from numpy.typing import NDArray
 from ...backend.protocol import CONTROL_NAMES, JOINT_NAMES
 from ..core.flame_sequence import FlameSequence
 from .axes import to_blender
-from .flame_head import EXPRESSION, IDENTITY, control_expressions, key_name, model_name
-from .performance import Performance, Track, beyond_limits, key_target, location_track, rotation_track, why_left
+from .flame_head import EXPRESSION, IDENTITY, control_expressions, is_flame_head, key_name, model_name
+from .performance import (
+    Performance,
+    Track,
+    beyond_limits,
+    key_target,
+    location_track,
+    rotation_track,
+    shortened,
+    why_left,
+)
 from .played import play, turn_and_place, weights
 from .shot import Shot
 from .targets import control_keys, evaluate
 
 FloatArray = NDArray[np.float64]
 
-_NAMED = 6  # names in a sentence
+_JAW = JOINT_NAMES[2]
 _SEEN = 1e-6  # a coefficient that stays below it moves nothing
 
 
-def performance_of(shot: Shot, sequence: FlameSequence, with_place: bool) -> Performance:
+def performance_of(
+    shot: Shot, sequence: FlameSequence, with_place: bool, shown: Sequence[Track] | None = None
+) -> Performance:
     """A sequence on a head.
 
     Args:
         shot: The head.
         sequence: Parameters a scene frame.
         with_place: Whether the place of the head is taken over too.
+        shown: What shows its expression and its jaw, where the expression keys and the jaw's bone shall not.
 
     Returns:
         Tracks of one value a scene frame, and what either lacks.
     """
     key, armature = shot.head.data.shape_keys, shot.armature
     present, missing = _split(key, EXPRESSION, sequence.expression)
-    tracks = [
-        Track(name, (key_target(key, key.key_blocks[name], EXPRESSION),), values[:, None])
-        for name, values in present.items()
-    ]
+    tracks = list(shown or ())
+    if shown is None:
+        tracks += [
+            Track(name, (key_target(key, key.key_blocks[name], EXPRESSION),), values[:, None])
+            for name, values in present.items()
+        ]
     left = [*missing, *sequence.left_out]
-    for joint, turns in sequence.poses.items():
+    poses = {joint: turns for joint, turns in sequence.poses.items() if shown is None or joint != _JAW}
+    for joint, turns in poses.items():
         bone = armature.pose.bones.get(joint) if armature is not None else None
         if bone is None:
             left.append(f"turn of {joint}")
@@ -56,7 +71,7 @@ def performance_of(shot: Shot, sequence: FlameSequence, with_place: bool) -> Per
     root = armature.pose.bones.get(JOINT_NAMES[0]) if armature is not None else None
     if with_place and sequence.translation is not None and root is not None:
         tracks.append(location_track(armature, root, to_blender(sequence.translation)))
-    untold = _first_to_last([name for name in _names(key, EXPRESSION) if name not in present])
+    untold = _first_to_last([name for name in _names(key, EXPRESSION) if name not in present and shown is None])
     bones = armature.pose.bones if armature is not None else ()
     untold += [f"turn of {joint}" for joint in JOINT_NAMES if joint not in sequence.poses and joint in bones]
     return Performance(tracks, left, untold)
@@ -79,11 +94,11 @@ def set_identity(shot: Shot, identity: FloatArray) -> tuple[int, list[str]]:
     free = [Track(name, (targets[name],), present[name][:, None]) for name in targets if name not in held]
     for track in free:
         track.targets[0].set_static(float(track.values[0, 0]))
-    sentences = [f"Of identity, the head has no keys for {', '.join(missing)}."] * bool(missing)
+    sentences = [f"Of identity, the head has no keys for {shortened(missing)}."] * bool(missing)
     if held:
-        sentences.append(f"Left as they are, as they are animated: {', '.join(held[:_NAMED])}.")
+        sentences.append(f"Left as they are, as they are animated: {shortened(held)}.")
     if passed := beyond_limits(free):
-        sentences.append(f"These shape keys reach their slider limits: {', '.join(passed[:_NAMED])}.")
+        sentences.append(f"These shape keys reach their slider limits: {shortened(passed)}.")
     return len(free), sentences
 
 
@@ -106,6 +121,17 @@ def controls_on_top(shot: Shot, frames: Sequence[int]) -> bool:
     controls = [target for target in shot.targets if target.channels[0] in CONTROL_NAMES]
     played = (evaluate(target, times - shot.shifts[target.curve_id], with_modifiers=True) for target in controls)
     return any(np.abs(values).max() > _SEEN for values in played)
+
+
+def expression_notices(shot: Shot) -> list[str]:
+    """A sentence, where expression keys of a FLAME head play a performance that takes do not replace."""
+    if not is_flame_head(shot.head):
+        return []
+    key = shot.head.data.shape_keys
+    curves = [key_target(key, key.key_blocks[name], EXPRESSION).fcurve for name in _names(key, EXPRESSION)]
+    plays = any(curve is not None and not curve.mute and len(curve.keyframe_points) > 1 for curve in curves)
+    told = "The expression keys are animated, and takes add to them: mute their curves, or import On the Controls."
+    return [told] * plays
 
 
 def record(shot: Shot, frames: Sequence[int], fps: float) -> tuple[FlameSequence, list[str]]:

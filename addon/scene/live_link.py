@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.live_link import LiveLinkTake
-from .performance import Performance, Track, rotation_track
+from .performance import Performance, Track, head_track
 from .played import play, turn_and_place
 from .shot import Shot
 from .targets import Target
@@ -40,12 +40,12 @@ def performance_of(shot: Shot, take: LiveLinkTake, fps: float) -> Performance:
             tracks.append(Track(", ".join(channels[:3]), shot.groups[channels], values))
             carried |= set(channels)
     left = [control for control in controls if control not in carried]
-    if head is not None and shot.neck is not None and shot.armature is not None:
-        tracks.append(rotation_track(shot.armature, shot.neck, head))
+    if head is not None and shot.turn is not None:
+        tracks.append(head_track(shot.turn, head))
     elif head is not None:
-        left.append("the head's turns (there is no bone 'neck' that can be keyed)")
+        left.append("the head's turns (nothing turns it: choose what does under Character)")
     untold = [control for control in carried_by(shot) if control not in controls]
-    untold += ["the head's turns"] * (head is None and shot.neck is not None)
+    untold += ["the head's turns"] * (head is None and shot.turn is not None)
     return Performance(tracks, [*left, *take.unknown], untold)
 
 
@@ -64,13 +64,12 @@ def record(
         frames: Scene frames, N of them.
 
     Returns:
-        Control -> (N,) weights; rotation of the neck, (N, 3) axis-angle in rad, model axes; the same of both eye
-        bones. What the head has no bone for is at rest.
+        Control -> (N,) weights; rotation of the head, (N, 3) axis-angle in rad, model axes; the same of both eye
+        bones. What the head has nothing for is at rest.
     """
     armature = shot.armature
     shown = carried_by(shot)
-    bones = [None if shot.neck is None else shot.neck.name, *EYES]
-    bones = [bone if armature is not None and bone in armature.pose.bones else None for bone in bones]
+    eyes = [eye if armature is not None and eye in armature.pose.bones else "" for eye in EYES]
     values, turns = [], []
 
     def look(depsgraph: bpy.types.Depsgraph) -> None:
@@ -79,8 +78,8 @@ def record(
             standing = np.array([[_played(target, depsgraph) for target in shot.groups[channels]]])
             row += binding.channels_of(standing)[0].tolist()
         values.append(row)
-        turned = [np.zeros(3) if bone is None else turn_and_place(armature, bone, depsgraph)[0] for bone in bones]
-        turns.append(np.stack(turned))
+        turned = [turn_and_place(armature, eye, depsgraph)[0] if eye else np.zeros(3) for eye in eyes]
+        turns.append(np.stack([np.zeros(3) if shot.turn is None else shot.turn.evaluated(depsgraph), *turned]))
 
     play(shot, frames, look)
     table, turned = np.array(values), np.array(turns)

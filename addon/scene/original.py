@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Take 0: curves as they were before our first write, and which of their keys come back.
 
-Only keys that Retake itself took away come back (a bake that was replaced). What the animator moved or deleted since
-stays moved or deleted.
+Only keys that Retake itself took away come back (a bake that was replaced), as they stood then: what the animator
+brought in since is part of it too. What the animator moved or deleted since stays moved or deleted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...backend.protocol import HEAD_ROTATION
+from ..core.matching import VALUE_TOLERANCE, nearest_frames
 from ..core.takes import OriginalCurve
 from ..core.timing import Span
 from .edit import GENERATED, SIDES
@@ -45,14 +47,35 @@ def original_curve(target: Target, old: Table, is_known: bool) -> OriginalCurve:
 
 def with_replaced(original: OriginalCurve, old: Table, removed: BoolArray) -> OriginalCurve:
     """Take 0 before a write that takes away some keys (K,) of the table: the animator's among them come back later."""
+    original = _with_gone(original, old, removed)
     gone = old["co"][removed & (old["type"] != GENERATED), 0]
     return original.replacing(gone, old["co"][~removed, 0], SAME_FRAME)
 
 
 def after_write(original: OriginalCurve, old: Table, removed: BoolArray, table: Table) -> OriginalCurve:
     """Take 0 after a write that left a table of keys: what stands there of the animator's is not missing."""
+    original = _with_gone(original, old, removed)
     gone = old["co"][removed & (old["type"] != GENERATED), 0]
     return original.replacing(gone, table["co"][table["type"] != GENERATED, 0], SAME_FRAME)
+
+
+def _with_gone(original: OriginalCurve, old: Table, removed: BoolArray) -> OriginalCurve:
+    """Take 0 with the keys of the animator's that a write takes away, where it holds them not, or otherwise."""
+    gone, rows = old[removed & (old["type"] != GENERATED)], _rows(original.arrays)
+    if not len(gone):
+        return original
+    places = nearest_frames(gone["co"][:, 0], rows["co"][:, 0])
+    is_new = places < 0
+    is_new[~is_new] = np.abs(rows["co"][places[~is_new], 1] - gone["co"][~is_new, 1]) > VALUE_TOLERANCE
+    if not is_new.any():
+        return original
+    stay = nearest_frames(rows["co"][:, 0], gone["co"][is_new, 0]) < 0
+    table = np.concatenate((rows[stay], gone[is_new]))
+    order = np.argsort(table["co"][:, 0], kind="stable")
+    replaced = np.concatenate((original.replaced[stay], np.zeros(int(is_new.sum()), np.bool_)))
+    arrays: dict[str, NDArray[Any]] = {name: table[name][order] for name in KEY.names or ()}
+    arrays |= {"frames": arrays["co"][:, 0].astype(np.float64), "replaced": replaced[order]}
+    return replace(original, arrays=arrays)
 
 
 def restored_keys(original: OriginalCurve, spans: Sequence[Span], shift: float) -> Table:

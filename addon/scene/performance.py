@@ -9,7 +9,7 @@ the performance's frames are replaced; what plays a frame before and after them,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import bpy
@@ -27,15 +27,16 @@ from .key_table import SAME_FRAME, Table, empty, generated_keys, read_table
 from .layers import let_the_nla_play_beside
 from .original import after_write
 from .shot import Shot
-from .targets import Target, evaluate, obstacles
+from .targets import Target, evaluate, obstacles, place_in
 from .timeline import tweak_shift
-from .turning import rotation_mode_is_animated
+from .turning import Turn, rotation_mode_is_animated
 from .writer import Books, write_edit
 
 FloatArray = NDArray[np.float64]
 
 JITTER = 3
-_REASONS, _BY_THE_NLA = ("driven", "constrained", "muted", "locked"), "played by the NLA"
+_REASONS, BY_THE_NLA = ("driven", "constrained", "muted", "locked"), "played by the NLA"
+_NAMED = 6  # names in a sentence
 _VISIBLE = 0.02  # what is cut off of a shape key's value before it is told
 
 
@@ -92,22 +93,34 @@ def key_target(key: bpy.types.Key, block: bpy.types.ShapeKey, group: str) -> Tar
 
 def rotation_track(armature: bpy.types.Object, bone: bpy.types.PoseBone, rotations: FloatArray) -> Track:
     """Rotations (F, 3) of a bone, axis-angle in rad, model axes, relative to rest, in the bone's rotation mode."""
-    mode = bone.rotation_mode
-    name, count = rotation_path(mode)
+    name, count = rotation_path(bone.rotation_mode)
     quaternions = model_to_quaternions(rotations, bone.bone.matrix_local.to_3x3())
-    values, before = np.empty((len(rotations), count)), None
+    targets = tuple(_bone_target(armature, bone, name, index) for index in range(count))
+    constrained = is_constrained(bone) or rotation_mode_is_animated(armature, bone)
+    values = components_of(quaternions, bone.rotation_mode)
+    return Track(f"turn of {bone.name}", targets, values, "constrained" if constrained else "")
+
+
+def head_track(turn: Turn, rotations: FloatArray) -> Track:
+    """Rotations (F, 3) of what turns a head, a bone or an object, as `rotation_track` has them."""
+    values = components_of(turn.quaternions(rotations), turn.mode)
+    constrained = "constrained" if turn.is_constrained() else ""
+    return Track(f"turn of {turn.thing.name}", tuple(turn.targets()), values, constrained)
+
+
+def components_of(quaternions: FloatArray, mode: str) -> FloatArray:
+    """Quaternions (F, 4) as components (F, .) of a rotation mode, each near to those before."""
+    values, before = np.empty((len(quaternions), rotation_path(mode)[1])), None
     for row, quaternion in enumerate(quaternions):
         before = values[row] = quaternion_to_components(quaternion, mode, before)
-    targets = tuple(_bone_target(armature, bone, name, index) for index in range(count))
-    constrained = _is_constrained(bone) or rotation_mode_is_animated(armature, bone)
-    return Track(f"turn of {bone.name}", targets, values, "constrained" if constrained else "")
+    return values
 
 
 def location_track(armature: bpy.types.Object, bone: bpy.types.PoseBone, places: FloatArray) -> Track:
     """Places (F, 3) of a bone in m relative to rest, in Blender's axes of the armature."""
     values = places @ np.array(bone.bone.matrix_local.to_3x3())
     targets = tuple(_bone_target(armature, bone, "location", index) for index in range(3))
-    return Track(f"place of {bone.name}", targets, values, "constrained" if _is_constrained(bone) else "")
+    return Track(f"place of {bone.name}", targets, values, "constrained" if is_constrained(bone) else "")
 
 
 def _bone_target(armature: bpy.types.Object, bone: bpy.types.PoseBone, name: str, index: int) -> Target:
@@ -122,10 +135,25 @@ def _bone_target(armature: bpy.types.Object, bone: bpy.types.PoseBone, name: str
     )
 
 
-def _is_constrained(bone: bpy.types.PoseBone) -> bool:
+def is_constrained(bone: bpy.types.PoseBone) -> bool:
     """Whether a constraint works on a bone, besides the one by which the named controls turn a FLAME head's jaw."""
     working = [constraint for constraint in bone.constraints if not constraint.mute and constraint.influence > 0.0]
     return any(getattr(constraint, "subtarget", "") != JAW_CONTROLS for constraint in working)
+
+
+def followers(shot: Shot, tracks: Sequence[Track]) -> list[Track]:
+    """What other meshes of the character play along with the head's keys."""
+    values = {place_in(track.targets[0]): track.values[:, 0] for track in tracks if len(track.targets) == 1}
+    found = []
+    for members in shot.groups.values():
+        for target in members:
+            if target.shown.leader is None:
+                continue
+            leader = members[target.shown.leader]
+            if place_in(leader) in values:
+                above = values[place_in(leader)] - leader.shown.offset
+                found.append(Track(target.curve_id, (target,), (target.shown.gain * above)[:, None]))
+    return found
 
 
 def write_tracks(shot: Shot, tracks: Sequence[Track], frame_start: int) -> Written:
@@ -150,11 +178,13 @@ def write_tracks(shot: Shot, tracks: Sequence[Track], frame_start: int) -> Writt
         reasons = " or ".join(written.left)
         raise RigError(f"Nothing can be keyed: every curve is {reasons}.", "Unlock or unmute what shall be keyed.")
     shifts = {target.owner: tweak_shift(target.owner) for track in written.tracks for target in track.targets}
+    known = {place_in(target): target.curve_id for target in shot.targets}
     with state.changing(shot.record) as library:
         books = Books(library, state.load_ledger(shot.record), state.load_notes(shot.record))
         for track in written.tracks:
             for target, values in zip(track.targets, track.values.T, strict=True):
-                _write(shot, target, frame_start - shifts[target.owner], values, books)
+                named = replace(target, curve_id=known.get(place_in(target), target.curve_id))
+                _write(shot, named, frame_start - shifts[target.owner], values, books)
         state.save_library(shot.record, books.library)
     state.save_ledger(shot.record, books.ledger)
     state.save_notes(shot.record, books.notes)
@@ -165,11 +195,14 @@ def write_tracks(shot: Shot, tracks: Sequence[Track], frame_start: int) -> Writt
 
 def why_left(track: Track) -> str:
     """Why a track may not be written; empty where it may."""
-    if track.obstacle:
-        return track.obstacle
-    found = [obstacles(target, target.fcurve) for target in track.targets]
-    reasons = (reason for reason in _REASONS if any(getattr(each, reason) for each in found))
-    return next(reasons, _BY_THE_NLA if any(_is_the_nlas(target) for target in track.targets) else "")
+    return track.obstacle or next(filter(None, map(why_target_is_left, track.targets)), "")
+
+
+def why_target_is_left(target: Target) -> str:
+    """Why one number may not be written; empty where it may."""
+    found = obstacles(target, target.fcurve)
+    reasons = (reason for reason in _REASONS if getattr(found, reason))
+    return next(reasons, BY_THE_NLA if _is_the_nlas(target) else "")
 
 
 def _is_the_nlas(target: Target) -> bool:
@@ -182,14 +215,27 @@ def _is_the_nlas(target: Target) -> bool:
 
 def beyond_limits(tracks: Sequence[Track]) -> list[str]:
     """Names of the shape keys that cannot show all of their values, as their sliders end before."""
-    passed = []
+    passed: dict[str, None] = {}
     for track in tracks:
-        block = track.targets[0].owner.path_resolve(track.targets[0].data_path.rpartition(".")[0])
-        if isinstance(block, bpy.types.ShapeKey) and len(track.values):
-            low, high = float(track.values.min()), float(track.values.max())
-            if low < block.slider_min - _VISIBLE or high > block.slider_max + _VISIBLE:
-                passed.append(block.name)
-    return passed
+        for target, values in zip(track.targets, track.values.T, strict=True):
+            block = target.block
+            if block is None or not len(values):
+                continue
+            if values.min() < block.slider_min - _VISIBLE or values.max() > block.slider_max + _VISIBLE:
+                passed[block.name] = None
+    return list(passed)
+
+
+def shortened(names: Sequence[str]) -> str:
+    """Some names, the first few in full."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def past_the_end(scene: bpy.types.Scene, last: int) -> list[str]:
+    """A sentence, where a performance lasts until after the scene's end."""
+    told = f"The scene ends at frame {scene.frame_end}, before the performance does."
+    return [told] * (last > scene.frame_end)
 
 
 def _write(shot: Shot, target: Target, first: float, values: FloatArray, books: Books) -> None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ...backend.errors import RigError
 from .axes import MODEL_TO_BLENDER, pose_to_model
 from .driven import FrameSampler
+from .pointer import counting
 from .shot import Shot
 
 FloatArray = NDArray[np.float64]
@@ -37,18 +38,15 @@ def play(shot: Shot, frames: Sequence[int], look: LOOK) -> None:
     """
     if shot.head.hide_viewport:
         raise RigError(f"'{shot.head.name}' is hidden from all viewports, so nothing plays.", "Show it.")
-    pointer, seen = bpy.context.window_manager, itertools.count(1)
+    seen = itertools.count(1)
+    with counting(len(frames)) as tell:
 
-    def probe(depsgraph: bpy.types.Depsgraph) -> Sequence[float]:
-        look(depsgraph)
-        pointer.progress_update(next(seen))
-        return ()
+        def probe(depsgraph: bpy.types.Depsgraph) -> Sequence[float]:
+            look(depsgraph)
+            tell(next(seen))
+            return ()
 
-    pointer.progress_begin(0, len(frames))
-    try:
         FrameSampler(shot.scene, shot.objects, probe)(np.array(list(dict.fromkeys(frames)), np.float64))
-    finally:
-        pointer.progress_end()
 
 
 def weights(key: bpy.types.Key, names: Sequence[str], depsgraph: bpy.types.Depsgraph) -> list[float]:

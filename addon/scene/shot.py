@@ -157,8 +157,13 @@ def _bound_to(scene: bpy.types.Scene, armature: bpy.types.Object) -> list[bpy.ty
     return [obj for obj in scene.objects if obj.type == "MESH" and armature_of(obj) == armature]
 
 
-def open_shot(scene: bpy.types.Scene, head: bpy.types.Object | None) -> Shot:
+def open_shot(scene: bpy.types.Scene, head: bpy.types.Object | None, needs_controls: bool = True) -> Shot:
     """The shot of a head.
+
+    Args:
+        scene: Its scene.
+        head: The mesh that is meant.
+        needs_controls: Whether some shape key has to have a control's name.
 
     Raises:
         RigError: There is no head, it has no shape keys, or none of them has a control's name.
@@ -183,7 +188,7 @@ def open_shot(scene: bpy.types.Scene, head: bpy.types.Object | None) -> Shot:
     own = with_rows(shape_key_targets(key), record.rows if record is not None else ())
     targets = [*with_other_meshes(own, meshes, record), *(turn.targets() if turn is not None else [])]
     _refuse_linked_actions({target.owner for target in targets})
-    if not any(target.channels != HEAD_ROTATION for target in targets):
+    if needs_controls and not any(target.channels != HEAD_ROTATION for target in targets):
         raise RigError(
             f"None of the shape keys of '{head.name}' has the name of a control (jawOpen, mouthPucker, ...).",
             "Rename them, name what moves it in the table under Character, or add the built-in head.",

@@ -122,8 +122,10 @@ class Turn:
         if self.is_bone:
             bone = owner.pose.bones[self.thing.name]
             local = owner.convert_space(pose_bone=bone, matrix=bone.matrix, from_space="POSE", to_space="LOCAL")
-        else:
+        elif owner.parent is not None:
             local = owner.convert_space(matrix=owner.matrix_world, from_space="WORLD", to_space="LOCAL")
+        else:
+            local = owner.matrix_world  # what Blender calls local of it lacks its own turn
         turned = local.to_3x3().normalized() @ self.base.inverted().to_matrix()
         return [float(value) for value in pose_to_model(turned, self.rest)]
 

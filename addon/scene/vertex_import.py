@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A sequence of vertices onto a head: fitted at the file's rate, keyed on the scene's frames.
+"""A sequence of vertices onto a head: fitted at the file's rate, keyed on the scene's frames as `performance` does.
 
-Everything is computed before anything is written. The keys are a bake (type JITTER), a key on every scene frame from
-the first to the last of the sequence: Retake asks whether to keep or replace them before it generates there. Keys of
-the same curves outside that stretch stay; within it they are replaced.
+Everything is computed before anything is written.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,28 +23,28 @@ from ..core.resample import interpolate
 from ..core.timing import AudioClock, Span, whole_frames_within
 from ..core.vertex_file import Points, read_neutral, read_sequence
 from ..core.vertex_fit import Fit, fit_vertices
-from ..core.vertex_motion import HeadMotion, calm_vertices, carry_over
-from .axes import quaternion_to_components, to_blender
+from ..core.vertex_motion import HeadMotion, Neck, calm_vertices, carry_over
+from .axes import to_blender
 from .fitted_head import (
     CORRECTIVE,
     Bone,
     FittedHead,
     bone_to_model,
     corrective_target,
+    neck_of,
     read_head,
     shift_to_bone,
     turn_to_bone,
 )
-from .key_table import generated_keys, read_table, sorted_unique, write_table
-from .shot import metres_a_unit
+from .performance import Track, components_of, followers, head_track, past_the_end, write_tracks
+from .shot import Shot, metres_a_unit
 from .targets import Target
 from .timeline import tweak_shift
 
 FloatArray = NDArray[np.float64]
 
-JITTER = 3
+STEPS = 10  # of an import; fitting takes most of them
 _STANDS = 1e-6  # a property that stays within this of its rest gets no curve where it has none
-_TOUCH = 0.5  # frames beside the stretch in which older keys go
 
 
 @dataclass(frozen=True)
@@ -69,16 +68,13 @@ class Options:
     correctives: bool
 
 
-@dataclass(frozen=True)
-class Curves:
-    """What is written: values (F,) at scene frames (F,) for each target."""
-
-    frames: FloatArray
-    values: dict[Target, FloatArray]
-
-
-def import_vertices(scene: bpy.types.Scene, head: bpy.types.Object, options: Options) -> list[str]:
+def import_vertices(shot: Shot, options: Options, tell: Callable[[int], None]) -> list[str]:
     """Put a sequence on a head.
+
+    Args:
+        shot: The head.
+        options: What is asked for.
+        tell: Takes how much of it is done, of `STEPS`.
 
     Returns:
         Sentences: what was read, what was fitted and is left, what could not be written.
@@ -86,33 +82,46 @@ def import_vertices(scene: bpy.types.Scene, head: bpy.types.Object, options: Opt
     Raises:
         InputError: The file is none for this head, or nothing can be written; nothing has changed then.
     """
-    fitted = read_head(head)
+    fitted = read_head(shot.head)
     if not np.isfinite(options.fps) or options.fps <= 0.0:
         raise InputError(f"A frame rate of {options.fps:g} cannot be used.", "Set the file's frame rate.")
-    count, calm = len(fitted.rig.template), _calm(fitted)
+    count, neck = len(fitted.rig.template), neck_of(shot)
     sequence = read_sequence(options.path, count)
+    tell(1)
     neutral = None if options.neutral is None else read_neutral(options.neutral, count, options.path.stem)
     whole = f"the bone '{fitted.whole.pose.name}'" if fitted.whole is not None else ""
-    motion = carry_over(sequence, neutral, fitted.rig.template, calm, whole)
+    bends = None if neck is None else Neck(f"the bone '{neck[0].pose.name}'", neck[0].place, neck[1])
+    motion = carry_over(sequence, neutral, fitted.rig.template, _calm(fitted, bends), whole, bends)
+    tell(2)
     N = len(sequence)
-    clock = AudioClock(scene.render.fps / scene.render.fps_base, float(options.frame))
-    held = fitted.held_weights(scene, clock.frames(np.arange(N) / options.fps))
+    render = shot.scene.render
+    clock = AudioClock(render.fps / render.fps_base, float(options.frame))
+    held = fitted.held_weights(shot.scene, clock.frames(np.arange(N) / options.fps))
     fit, added = _fit(fitted, motion.displacements, held, options)
-    curves = _curves(fitted, clock, options.fps, fit, motion.head)
-    _check_writable(fitted, curves)
-    _write(fitted, curves)
-    _add_correctives(fitted, added, clock, options.fps)
+    tell(STEPS - 1)
+    positions = _positions(clock, options.fps, N)
+    tracks = _tracks(fitted, positions, fit)
+    if motion.head is not None:
+        tracks += _of_the_head(shot, fitted, motion.head, positions, None if neck is None else neck[0])
+    tracks += followers(shot, tracks)
+    _check_writable(fitted, tracks)
+    tracks += _add_correctives(fitted, added, positions)
+    _write(shot, tracks, options.frame)
+    last = options.frame + len(positions) - 1
+    frames = f"{N} frame{'s' if N != 1 else ''} at {options.fps:g} fps"
     return [
-        f"{options.path.name}: {N} frame{'s' if N != 1 else ''} at {options.fps:g} fps. {' '.join(motion.notices)}",
+        f"{options.path.name}: {frames}, keyed on frames {options.frame} to {last}. {' '.join(motion.notices)}",
         *fitted.notices,
         _told(fitted, fit, added, options),
+        *past_the_end(shot.scene, last),
     ]
 
 
-def _calm(fitted: FittedHead) -> NDArray[np.int64]:
-    """Vertices of the skull."""
+def _calm(fitted: FittedHead, neck: Neck | None) -> NDArray[np.int64]:
+    """Vertices of the skull: what turns with the neck, but not with the jaw."""
     jaw = fitted.rig.jaw
-    return calm_vertices(fitted.rig.fields, np.zeros(len(fitted.rig.template)) if jaw is None else jaw.weights)
+    others = np.zeros(len(fitted.rig.template)) if jaw is None else jaw.weights
+    return calm_vertices(fitted.rig.fields, others if neck is None else others + 1.0 - neck.shares)
 
 
 def _fit(
@@ -127,28 +136,27 @@ def _fit(
     return fit, no_correctives(displacements, fit)
 
 
-def _curves(fitted: FittedHead, clock: AudioClock, fps: float, fit: Fit, head: HeadMotion | None) -> Curves:
-    """Values of every curve on the scene's frames."""
-    frames, positions = _scene_frames(clock, fps, len(fit.weights))
+def _tracks(fitted: FittedHead, positions: FloatArray, fit: Fit) -> list[Track]:
+    """What the head's own keys and its jaw play at the scene's frames, told as positions (F,) in the sequence."""
     weights = np.clip(interpolate(fit.weights, positions), fitted.rig.lower, fitted.rig.upper)
-    values = {target: weights[:, place] for place, target in enumerate(fitted.targets) if place not in fitted.blocked}
+    tracks = [
+        Track(target.curve_id, (target,), weights[:, [place]])
+        for place, target in enumerate(fitted.targets)
+        if place not in fitted.blocked
+    ]
     if fitted.jaw is not None and fitted.rig.jaw is not None:
         whole = rotation_matrices(interpolate(fit.jaw_pose, positions))
-        values |= _rotation_values(_beside_controls(fitted, whole, weights), fitted.jaw)
-    if head is not None and fitted.whole is not None:
-        values |= _whole_values(
-            fitted, fitted.whole, interpolate(head.rotations, positions), interpolate(head.shifts, positions)
-        )
-    return Curves(frames, values)
+        tracks.append(_turn(_beside_controls(fitted, whole, weights), fitted.jaw))
+    return tracks
 
 
-def _scene_frames(clock: AudioClock, fps: float, count: int) -> tuple[FloatArray, FloatArray]:
-    """Whole scene frames that a sequence spans, and where in the sequence they lie, in its frames."""
+def _positions(clock: AudioClock, fps: float, count: int) -> FloatArray:
+    """Where in a sequence the whole scene frames lie that it spans, in its frames."""
     last = clock.frame((count - 1) / fps)
     frames = whole_frames_within(Span(clock.start_frame, last)).astype(np.float64)
     positions = clock.seconds(frames) * fps
     nearest = np.round(positions)
-    return frames, np.where(np.abs(positions - nearest) < 1e-6, nearest, positions)
+    return np.asarray(np.where(np.abs(positions - nearest) < 1e-6, nearest, positions), np.float64)
 
 
 def _beside_controls(fitted: FittedHead, whole: FloatArray, weights: FloatArray) -> FloatArray:
@@ -165,55 +173,70 @@ def _beside_controls(fitted: FittedHead, whole: FloatArray, weights: FloatArray)
     return found
 
 
-def _rotation_values(rotations: FloatArray, bone: Bone) -> dict[Target, FloatArray]:
-    """Components of rotations (F, 3, 3), in a bone's own axes, in its rotation mode."""
-    mode, rows, before = bone.pose.rotation_mode, [], None
-    for rotation in rotations:
-        quaternion = np.array(Matrix(rotation.tolist()).to_quaternion(), np.float64)
-        before = quaternion_to_components(quaternion, mode, before)
-        rows.append(before)
-    table = np.stack(rows)
-    return {target: table[:, target.index] for target in bone.targets if not target.data_path.endswith("location")}
+def _turn(rotations: FloatArray, bone: Bone) -> Track:
+    """Rotations (F, 3, 3), in a bone's own axes, in its rotation mode."""
+    quaternions = np.array([tuple(Matrix(rotation.tolist()).to_quaternion()) for rotation in rotations])
+    targets = tuple(target for target in bone.targets if not target.data_path.endswith("location"))
+    return Track(f"turn of {bone.pose.name}", targets, components_of(quaternions, bone.pose.rotation_mode))
 
 
-def _whole_values(
-    fitted: FittedHead, bone: Bone, rotations: FloatArray, shifts: FloatArray
-) -> dict[Target, FloatArray]:
+def _of_the_head(
+    shot: Shot, fitted: FittedHead, head: HeadMotion, positions: FloatArray, neck: Bone | None
+) -> list[Track]:
+    """What the neck, or the bone that turns the whole head, plays; keys that would turn it once more rest meanwhile."""
+    rotations, shifts = (interpolate(values, positions) for values in (head.rotations, head.shifts))
+    if head.is_on_neck and neck is not None:
+        return [_turn(turn_to_bone(rotation_matrices(rotations), neck), neck)]
+    if fitted.whole is None:
+        return []
+    tracks = _of_the_whole(fitted, fitted.whole, rotations, shifts)
+    turn = shot.turn
+    if turn is not None and turn.thing != fitted.whole.pose and any(target.fcurve for target in turn.targets()):
+        tracks.append(head_track(turn, np.zeros_like(rotations)))
+    return tracks
+
+
+def _of_the_whole(fitted: FittedHead, bone: Bone, rotations: FloatArray, shifts: FloatArray) -> list[Track]:
     """Rotation and location of the bone that turns the whole head."""
     matrices = rotation_matrices(rotations)
     moved = matrices @ bone.place + shifts - bone.place
-    location = shift_to_bone(moved, bone, metres_a_unit(fitted.head))
-    values = _rotation_values(turn_to_bone(matrices, bone), bone)
-    return values | {
-        target: location[:, target.index] for target in bone.targets if target.data_path.endswith("location")
-    }
+    tracks = [_turn(turn_to_bone(matrices, bone), bone)]
+    if targets := tuple(target for target in bone.targets if target.data_path.endswith("location")):
+        places = shift_to_bone(moved, bone, metres_a_unit(fitted.head))
+        tracks.append(Track(f"place of {bone.pose.name}", targets, places))
+    return tracks
 
 
-def _check_writable(fitted: FittedHead, curves: Curves) -> None:
+def _check_writable(fitted: FittedHead, tracks: Sequence[Track]) -> None:
     """Raise InputError where nothing could be written, or an action is linked."""
-    if not curves.values:
+    if not tracks:
         raise InputError(f"Every shape key of '{fitted.head.name}' is locked, muted or driven.", "Unlock some.")
-    for owner in {fitted.head.data.shape_keys, *(target.owner for target in curves.values)}:
+    owners = {target.owner for track in tracks for target in track.targets}
+    for owner in {fitted.head.data.shape_keys, *owners}:
         tweak_shift(owner)  # refuses strips whose time cannot be mapped
         action = owner.animation_data.action if owner.animation_data else None
         if action is not None and not compat.is_editable(action):
             raise InputError(f"The action '{action.name}' is linked from another file.", "Make it local.")
 
 
-def _write(fitted: FittedHead, curves: Curves) -> None:
-    """Key the curves, the components of a property together."""
-    moving = {
-        (target.owner, target.data_path)
-        for target, values in curves.values.items()
-        if target.fcurve is not None or np.abs(values - _at_rest(target)).max() > _STANDS
-    }
-    for target, values in curves.values.items():
-        if (target.owner, target.data_path) not in moving:
+def _write(shot: Shot, tracks: Sequence[Track], frame: int) -> None:
+    """Key what moves, or has a curve; what stands at rest gets none."""
+    moving = []
+    for track in tracks:
+        if not _stands(track):
+            moving.append(track)
+            continue
+        for target in track.targets:
             target.set_static(_at_rest(target))
-        else:
-            _write_curve(fitted, target, curves.frames, values)
-    for owner in {target.owner for target in curves.values}:
-        owner.update_tag()
+    if moving:
+        write_tracks(shot, moving, frame)
+
+
+def _stands(track: Track) -> bool:
+    """Whether nothing of it moves, or has a curve."""
+    rest = np.array([_at_rest(target) for target in track.targets])
+    has_curve = any(target.fcurve is not None for target in track.targets)
+    return not has_curve and bool(np.abs(track.values - rest).max() <= _STANDS)
 
 
 def _at_rest(target: Target) -> float:
@@ -223,46 +246,23 @@ def _at_rest(target: Target) -> float:
     return float(target.data_path.endswith("rotation_axis_angle") and target.index == 2)
 
 
-def _write_curve(fitted: FittedHead, target: Target, frames: FloatArray, values: FloatArray) -> None:
-    """Keys on every frame; older ones beside the stretch stay."""
-    fcurve = target.fcurve or _new_curve(fitted, target)
-    own = frames - tweak_shift(target.owner)
-    old = read_table(fcurve)
-    beside = (old["co"][:, 0] < own[0] - _TOUCH) | (old["co"][:, 0] > own[-1] + _TOUCH)
-    added = generated_keys(own, values)
-    added["type"] = JITTER
-    write_table(fcurve, sorted_unique(np.concatenate((old[beside], added))))
-    fcurve.keyframe_points.handles_recalc()
-    fcurve.update()
-
-
-def _new_curve(fitted: FittedHead, target: Target) -> object:
-    """Make the curve of a target; an armature without an action shares that of the keys where actions have slots."""
-    key = fitted.head.data.shape_keys
-    data, other = target.owner.animation_data, key.animation_data
-    if target.owner != key and (data is None or data.action is None) and other is not None and other.action is not None:
-        compat.share_action(target.owner, other.action)
-    curves, _ = compat.ensure_fcurves(target.owner, f"{fitted.head.name} vertices")
-    return compat.new_fcurve(target.owner, curves, target.data_path, target.index, target.group)
-
-
-def _add_correctives(fitted: FittedHead, added: Correctives, clock: AudioClock, fps: float) -> None:
-    """Add the corrective keys and their curves."""
+def _add_correctives(fitted: FittedHead, added: Correctives, positions: FloatArray) -> list[Track]:
+    """Add the corrective keys; what they play."""
     head, key = fitted.head, fitted.head.data.shape_keys
     if not len(added.fields):
-        return
-    frames, positions = _scene_frames(clock, fps, len(added.weights))
+        return []
     weights = np.clip(interpolate(added.weights, positions), -1.0, 1.0)
     basis = np.empty(3 * len(fitted.rig.template), np.float32)
     key.reference_key.points.foreach_get("co", basis)
-    scale = 1.0 / metres_a_unit(head)
+    scale, tracks = 1.0 / metres_a_unit(head), []
     for place, field in enumerate(added.fields):
         block = head.shape_key_add(name=_next_name(key), from_mix=False)
         block.slider_min, block.slider_max, block.value = -1.0, 1.0, 0.0
         moved = (scale * to_blender(field)).astype(np.float32).ravel()
         block.points.foreach_set("co", basis + moved)
-        _write_curve(fitted, corrective_target(key, block.name), frames, weights[:, place])
+        tracks.append(Track(block.name, (corrective_target(key, block.name),), weights[:, [place]]))
     key.update_tag()
+    return tracks
 
 
 def _next_name(key: bpy.types.Key) -> str:

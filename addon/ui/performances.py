@@ -7,7 +7,6 @@ import bpy
 
 from ..operators.common import why_no_head
 from ..operators.performances import EXPORTS, IMPORTS
-from ..operators.vertices import VERTICES, RETAKE_OT_import_vertices
 
 
 class RETAKE_PT_performances(bpy.types.Panel):
@@ -30,7 +29,6 @@ class RETAKE_PT_performances(bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         """A button a kind of file."""
         bringing = [(operator.bl_idname, operator.entry) for operator in IMPORTS]
-        bringing.append((RETAKE_OT_import_vertices.bl_idname, VERTICES))
         taking = [(operator.bl_idname, operator.entry) for operator in EXPORTS]
         for heading, operators, icon in (("Bring In", bringing, "IMPORT"), ("Take Out", taking, "EXPORT")):
             column = self.layout.column(align=True)

@@ -203,6 +203,8 @@ def test_equal_rates_are_exact_and_others_keep_the_time() -> None:
     assert len(double.expression) == 2 * N - 1
     assert np.abs(double.expression[::2] - EXPRESSION).max() < 1e-12
     assert len(sequence.at(24.0, 30.0).expression) == 5
+    with pytest.raises(InputError, match=r"lasts 2\.8 hours at 1 frames a second"):
+        FlameSequence(np.zeros((10_000, 1))).at(24.0, 1.0)
     with pytest.raises(ShapeError, match="jaw"):
         FlameSequence(EXPRESSION, {JAW: TURNS[JAW][:3]})
 
@@ -246,6 +248,11 @@ def deep(folder: Path) -> Path:
     return pickled(folder, inner)
 
 
+def nested(before: bytes, after: bytes = b"") -> bytes:
+    """A pickle with the number 1 under a key whose hash would take more of the stack than there is."""
+    return b"\x80\x04}" + before + b")" + b"\x85" * 400_000 + after + b"K\x01s."
+
+
 def cut(folder: Path) -> Path:
     path = deca(folder)
     path.write_bytes(path.read_bytes()[:-400])
@@ -269,6 +276,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "cut": (cut, "damaged"),
     "not finite": (lambda folder: pickled(folder, with_value(np.nan)), "'exp'.*not finite in its frame 5"),
     "infinite": (lambda folder: saved(folder, **with_value(-np.inf)), "'exp'.*not finite in its frame 5"),
+    "far too large": (lambda folder: saved(folder, **with_value(1e30)), "'exp'.*as large as 1e.30 in its frame 5"),
     "counts": (lambda folder: saved(folder, **DECA | {"pose": POSE[:5]}), "'pose'.*5 frames where others have 7"),
     "widths": (lambda folder: saved(folder, **DECA | {"pose": POSE[:, :4]}), r"'pose'.*shape \(7, 4\)"),
     "axes": (lambda folder: saved(folder, **DECA | {"exp": numbers(7, 7, 5)}), r"'exp'.*shape \(7, 7, 5\)"),
@@ -282,6 +290,9 @@ HOSTILE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "bomb": (lambda folder: bomb(folder, (1 << 24, 50)), "claims 3.4 GB"),
     "short": (lambda folder: bomb(folder, (1 << 22, 1)), "frames, more than a performance has"),
     "deep": (deep, "more than 10000 parts"),
+    "tuples in tuples": (lambda folder: pickled(folder, nested(b"")), "nests more than 100 parts"),
+    "tuples in a set": (lambda folder: pickled(folder, nested(b"(", b"\x91")), "nests more than 100 parts"),
+    "tuples told again": (lambda folder: pickled(folder, nested(b"", b"\x940h\x00")), "nests more than 100 parts"),
     "torch": (lambda folder: pickled(folder, b"PK\x03\x04 no archive"), "damaged"),
 }
 

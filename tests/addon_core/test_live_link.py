@@ -104,11 +104,13 @@ def test_what_is_written_at_a_rate_comes_back_at_it(tmp_path: Path, fps: float) 
     assert angles_between(turned, head).max() < 1e-8
 
 
-@pytest.mark.parametrize("rate", [24, 25, 30, 60])
-def test_timecodes_that_count_to_less_are_noticed(tmp_path: Path, rate: int) -> None:
-    times = [f"00:00:{n // rate:02d}:{n % rate:02d}.000" for n in range(3 * rate)]
+@pytest.mark.parametrize("count", [3.0, 1.1])
+@pytest.mark.parametrize("rate", [24, 25, 30, 60, 120])
+def test_what_timecodes_count_to_is_told_by_the_step_over_a_second(tmp_path: Path, rate: int, count: float) -> None:
+    frames = [n for n in range(rate // 3, rate // 3 + round(count * rate)) if n % 10 != 7]  # some are dropped
+    times = [f"00:00:{n // rate:02d}:{n % rate:02d}.417" for n in frames]
     take = read_live_link(saved(tmp_path, *(row(time) for time in times)))
-    assert take.seconds == pytest.approx(np.arange(3 * rate) / rate)
+    assert take.seconds == pytest.approx((np.array(frames) - frames[0]) / rate)
 
 
 def test_midnight_passes(tmp_path: Path) -> None:
@@ -126,9 +128,14 @@ CASES = {
     "empty": (b"", "begins with ''"),
     "another csv": (b"frame,x,y\n1,2,3\n", "begins with 'frame'"),
     "no shapes": (b"Timecode,BlendShapeCount,HeadYaw\n00:00:00:00.0,1,0\n", "none of ARKit's"),
+    "one timecode": (f"{HEADER}\n{row('00:00:09:00.000')}\n{row('00:00:09:00.000')}".encode(), "All 2 rows"),
     "no rows": (HEADER.encode() + b"\n\n", "holds no frame"),
     "cut off": (f"{HEADER}\n{row('00:00:00:00.000')[:90]}".encode(), "Row 2 of 'x.csv' has 8 values where 63"),
-    "a word": (f"{HEADER}\n{row('00:00:00:00.000').replace('61,0.0', '61,zero', 1)}".encode(), "Row 2.*no number"),
+    "a word": (
+        f"{HEADER}\n{row('00:00:00:00.000').replace('61,0.0', '61,zero', 1)}".encode(),
+        "Row 2.*no weight",
+    ),
+    "far too large": (f"{HEADER}\n{row('00:00:00:00.000', 1e300)}".encode(), "'10000.*' for jawOpen"),
     "not finite": (f"{HEADER}\n{row('00:00:00:00.000', float('nan'))}".encode(), "'nan' for jawOpen"),
     "infinite": (f"{HEADER}\n{row('00:00:00:00.000', float('inf'))}".encode(), "'inf' for jawOpen"),
     "no timecode": (f"{HEADER}\n{row('half past two')}".encode(), "Row 2.*'half past two'"),

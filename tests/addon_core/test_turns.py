@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retake.addon.core.correctives import unposed
 from retake.addon.core.flame import rotation_matrices
-from retake.addon.core.turns import angles_of, best_rotations, rotation_vectors
+from retake.addon.core.turns import angles_of, best_rotations, rotation_vectors, unposed
 
 
 @settings(max_examples=100, deadline=None)

@@ -131,6 +131,14 @@ def test_an_archive_that_unpacks_to_far_more_than_itself_is_refused(tmp_path: Pa
         read_sequence(path, V)
 
 
+def test_a_large_archive_unpacks_to_no_more_than_a_sequence_may_have(tmp_path: Path) -> None:
+    path = tmp_path / "large.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("verts.npy", header((60_000_000, V, 3)) + bytes(25 << 20))
+    with pytest.raises(InputError, match="far larger than the file"):
+        read_sequence(path, V)
+
+
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be read"):
         read_sequence(tmp_path / "none.npy", V)

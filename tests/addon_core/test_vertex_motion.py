@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from retake.addon.core.flame import rotation_matrices
-from retake.addon.core.vertex_motion import VertexMotion, calm_vertices, carry_over
+from retake.addon.core.rotations import angles_between, of_matrices
+from retake.addon.core.vertex_motion import Neck, VertexMotion, calm_vertices, carry_over
 from retake.backend.errors import InputError
 from retake.tests.flame_files import HEAD
 from retake.tools.vertex_figures import curves, smooth_fields
@@ -59,6 +60,14 @@ def test_faces_of_no_heads_size_are_refused() -> None:
         carried(1e5 * (HEAD_POINTS + speaking()))
 
 
+@pytest.mark.parametrize("base", [0.0, 1.0])
+def test_what_moves_as_no_face_does_is_refused(base: float) -> None:
+    sequence = base * HEAD_POINTS + speaking()
+    sequence[7, 40, 1] = 1e20
+    with pytest.raises(InputError, match="in the file's frame 7, as no face does"):
+        carried(sequence)
+
+
 def test_only_the_motion_of_another_face_counts_with_its_neutral() -> None:
     motion = carried(somebody_else() + speaking(), somebody_else())
     assert off_mm(motion, speaking()) < 0.001
@@ -101,6 +110,28 @@ def test_a_motion_of_the_whole_head_is_taken_out_and_told() -> None:
     assert motion.notices[-1].startswith("The whole head turns by up to 15.")
     assert motion.notices[-1].endswith("it is put on the bone 'root'.")
     assert carried(moved, HEAD_POINTS).notices[-1].endswith("left out, as no bone can take it.")
+
+
+def test_a_head_that_turns_on_its_neck_leaves_the_body_and_bends_back() -> None:
+    shares = np.clip((HEAD_POINTS[:, 1] - HEAD_POINTS[:, 1].min()) / 0.08 - 0.3, 0.0, 1.0)
+    joint = np.array([0.0, HEAD_POINTS[:, 1].min() + 0.05, 0.0])
+    neck = Neck("the bone 'neck'", joint, shares)
+    calm = calm_vertices(CONTROLS, JAW + 1.0 - shares)
+    motion = speaking()
+    turns = rotation_matrices(0.3 * np.sin(np.arange(FRAMES) / 9.0)[:, None] * np.array([0.4, 0.9, 0.1]))
+    bent = np.eye(3) + shares[:, None, None] * (turns[:, None] - np.eye(3))
+    sequence = joint + np.einsum("nvab,nvb->nva", bent, HEAD_POINTS + motion - joint)
+    found = carry_over(sequence.astype(np.float32), None, HEAD_POINTS, calm, "the bone 'root'", neck)
+    assert found.head is not None
+    assert found.head.is_on_neck
+    assert found.notices[-1].endswith("it is put on the bone 'neck'.")
+    assert angles_between(found.head.rotations, of_matrices(turns)).max() < 1e-3
+    assert np.abs(found.displacements - motion).max() < 1e-4
+    whole = np.einsum("nab,nvb->nva", turns, HEAD_POINTS + motion)
+    found = carry_over(whole.astype(np.float32), None, HEAD_POINTS, calm, "the bone 'root'", neck)
+    assert found.head is not None
+    assert not found.head.is_on_neck
+    assert found.notices[-1].endswith("it is put on the bone 'root'.")
 
 
 def test_a_head_that_stands_is_not_said_to_turn() -> None:

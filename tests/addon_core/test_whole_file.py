@@ -38,3 +38,13 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, place: str) -> 
         part.write_text("")
     assert str(tmp_path / place) in str(caught.value)
     assert sorted(found.name for found in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_a_link_stays_one(tmp_path: Path) -> None:
+    real, link = tmp_path / "real.txt", tmp_path / "link.txt"
+    real.write_text("old")
+    link.symlink_to(real)
+    with writing(link) as part:
+        part.write_text("new")
+    assert link.is_symlink()
+    assert real.read_text() == "new"

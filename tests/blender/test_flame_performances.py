@@ -14,8 +14,9 @@ from retake.addon.core.flame_file import flame_of
 from retake.addon.core.flame_layouts import read_performance
 from retake.addon.core.flame_sequence import FlameSequence, write_sequence
 from retake.addon.core.rotations import angles_between
+from retake.addon.operators.session import session
 from retake.addon.scene.axes import MODEL_TO_BLENDER
-from retake.addon.scene.flame_head import joints_are_due, key_name
+from retake.addon.scene.flame_head import control_expressions, jaw_turns, joints_are_due, key_name
 from retake.addon.scene.shot import find_head
 from retake.backend.protocol import JOINT_NAMES
 from retake.tests.flame_files import needs_template, standin
@@ -197,6 +198,67 @@ def test_controls_that_play_on_top_are_said(head: Stage, tmp_path: Path, capfd: 
     head.key_value("jawOpen", 3, 0.5)
     bpy.ops.retake.import_flame_parameters(filepath=str(path))
     assert "The named controls play on top of it" in capfd.readouterr().out
+
+
+@pytest.fixture
+def whole_head(empty_scene: bpy.types.Scene, flame_file: Path) -> Stage:
+    """A FLAME head with all its expression."""
+    bpy.ops.retake.add_flame_head(filepath=str(flame_file), identity=2, expression=100)
+    return Stage(find_head(bpy.context))
+
+
+def spoken(head: Stage) -> tuple[FlameSequence, dict[str, np.ndarray]]:
+    """A performance that some controls show, and their weights."""
+    time = np.arange(COUNT) / COUNT
+    weights = {"jawOpen": 0.5 - 0.5 * np.cos(6.0 * time), "mouthSmileLeft": 0.6 * time, "mouthPucker": 0.3 - 0.3 * time}
+    expressions, turns = control_expressions(head.head), jaw_turns(head.head)
+    expression = sum(values[:, None] * expressions[name] for name, values in weights.items())
+    jaw = sum(values[:, None] * turns[name] for name, values in weights.items() if name in turns)
+    neck = 0.2 * np.sin(5.0 * time)[:, None] * [1.0, 0.5, 0.2]
+    return FlameSequence(expression, {JOINT_NAMES[1]: neck, JOINT_NAMES[2]: jaw}, fps=24.0), weights
+
+
+def drawn(folder: Path) -> np.ndarray:
+    bpy.ops.retake.export_vertices(filepath=str(folder / "v"), frame_start=FIRST, frame_end=FIRST + COUNT - 1)
+    return np.load(folder / "v.npy", allow_pickle=False).reshape(COUNT, -1, 3)
+
+
+def test_a_performance_comes_onto_the_controls(
+    whole_head: Stage, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    performance, weights = spoken(whole_head)
+    path = written(tmp_path / "in.npz", performance)
+    bpy.ops.retake.import_flame_parameters(filepath=str(path), frame_start=FIRST)
+    assert "Takes add to it: import it On the Controls where they shall replace it." in capfd.readouterr().out
+    exact = drawn(tmp_path)
+    bpy.ops.retake.import_flame_parameters(filepath=str(path), frame_start=FIRST, controls=True)
+    told = capfd.readouterr().out
+    worst = 1000.0 * np.linalg.norm(drawn(tmp_path) - exact, axis=2).max()
+    print(f"FLAME on the controls: {worst:.3f} mm")
+    assert worst < 0.3
+    assert "The controls come within 0.0" in told
+    assert "add to it" not in told
+    frames = np.arange(FIRST, FIRST + COUNT)
+    for name, values in weights.items():
+        assert np.abs(whole_head.at(name, frames) - values).max() < 0.03
+    curves = Stage.all_keys_of(whole_head.key)
+    expression = curves[(f'key_blocks["{key_name("Expression", 0)}"].value', 0)]
+    assert {value for frame, value in expression if frame in frames} == {0.0}
+
+
+def test_takes_replace_a_performance_on_the_controls(whole_head: Stage, speech: Path, tmp_path: Path) -> None:
+    path = written(tmp_path / "in.npz", spoken(whole_head)[0])
+    bpy.ops.retake.import_audio(filepath=str(speech), frame=1)
+    bpy.ops.retake.import_flame_parameters(filepath=str(path), frame_start=FIRST, controls=True)
+    brought = drawn(tmp_path)
+    whole_head.generate(count=1, parts={"MOUTH"}, bakes="REDO")
+    assert np.linalg.norm(drawn(tmp_path) - brought, axis=2).max() > 1e-3
+    assert not any("expression keys" in notice for notice in session.job.order.notices)
+    bpy.ops.retake.show_original()
+    assert np.abs(drawn(tmp_path) - brought).max() < 1e-6
+    bpy.ops.retake.import_flame_parameters(filepath=str(path), frame_start=FIRST)
+    whole_head.generate(count=1, parts={"MOUTH"}, bakes="REDO")
+    assert any("expression keys are animated, and takes add" in notice for notice in session.job.order.notices)
 
 
 def test_other_heads_and_files_are_refused(empty_scene: bpy.types.Scene, tmp_path: Path) -> None:

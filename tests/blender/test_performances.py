@@ -182,9 +182,70 @@ def test_what_the_head_lacks_is_said(bare: Stage, tmp_path: Path) -> None:
     bare.rig.data.bones["neck"].name = "throat"
     bpy.ops.retake.import_live_link(filepath=str(saved(tmp_path / "take.csv")), frame_start=1)
     assert session.sentence == (
-        "Left out, as the head has no place for them: tongueOut, the head's turns (there is no bone 'neck' that can "
-        "be keyed)."
+        "Left out, as the head has no place for them: tongueOut, the head's turns (nothing turns it: choose what does "
+        "under Character)."
     )
+
+
+@pytest.mark.parametrize("is_parented", [False, True])
+def test_an_object_that_turns_the_head_is_keyed_and_read(
+    bare: Stage, recording: Path, tmp_path: Path, is_parented: bool
+) -> None:
+    hat, body = (bpy.data.objects.new(name, None) for name in ("hat", "body"))
+    for thing in (hat, body):
+        bare.scene.collection.objects.link(thing)
+    body.rotation_euler = (0.5, -0.4, 0.3)
+    hat.parent = body if is_parented else None
+    hat.rotation_mode, hat.rotation_euler = "XYZ", (0.3, 0.1, -0.2)
+    bpy.context.view_layer.update()
+    bare.shot.record.turned_by, bare.shot.record.turn_object = "OBJECT", hat
+    bpy.ops.retake.import_live_link(filepath=str(recording), frame_start=FIRST)
+    assert session.sentence == "Keyed 52 shape keys, turn of hat on frames 10 to 39."
+    assert set(bare.all_keys_of(hat)) == {("rotation_euler", axis) for axis in range(3)}
+    out = tmp_path / "out.csv"
+    bpy.ops.retake.export_live_link(filepath=str(out), frame_start=FIRST, frame_end=FIRST + COUNT - 1)
+    assert angles_between(read_live_link(out).head, performance()[1]).max() < 1e-5
+
+
+def test_a_bone_that_was_chosen_is_keyed_under_the_takes(stage: Stage, recording: Path) -> None:
+    stage.rig.data.bones["neck"].name = "throat"
+    stage.record.turned_by, stage.record.turn_bone = "BONE", "throat"
+    stage.generate(count=1)
+    bpy.ops.retake.import_live_link(filepath=str(recording), frame_start=FIRST)
+    frames = np.arange(FIRST, FIRST + COUNT)
+    brought = stage.tracks(frames)
+    bpy.ops.retake.show_original()
+    assert max(np.abs(stage.at(name, frames) - brought[name]).max() for name in stage.neck_ids()) < 1e-6
+
+
+def test_a_head_that_nothing_turns_goes_out_at_rest(bare: Stage, tmp_path: Path) -> None:
+    bare.key.key_blocks["jawOpen"].value = 0.5
+    bare.shot.record.turned_by = "NOTHING"
+    bpy.ops.retake.export_live_link(filepath=str(tmp_path / "out.csv"), frame_start=1, frame_end=3)
+    back = read_live_link(tmp_path / "out.csv")
+    assert back.head is None
+    assert back.controls["jawOpen"] == pytest.approx(np.full(3, 0.5))
+
+
+def test_rows_and_other_meshes_are_counted_and_keyed(bare: Stage, recording: Path) -> None:
+    mesh = bpy.data.meshes.new("teeth")
+    mesh.from_pydata([(0.0, 0.0, 0.0), (0.0, 0.0, 0.1), (0.1, 0.0, 0.0)], [], [(0, 1, 2)])
+    teeth = bpy.data.objects.new("teeth", mesh)
+    bare.scene.collection.objects.link(teeth)
+    teeth.parent = bare.rig
+    for name in ("Basis", "jawOpen", "mouthClose"):
+        teeth.shape_key_add(name=name)
+    mesh.shape_keys.key_blocks["mouthClose"].slider_max = 0.3
+    bare.rig["blink.left"] = 0.0
+    bpy.ops.retake.add_row(channel="eyeBlinkLeft")
+    row = bare.scene.retake.heads[0].rows[0]
+    row.kind, row.thing, row.path, row.gain = "PROPERTY", bare.rig, '["blink.left"]', 2.0
+    bpy.ops.retake.import_live_link(filepath=str(recording), frame_start=FIRST)
+    assert session.sentence == "These shape keys reach their slider limits: mouthClose."
+    weights, _ = performance()
+    path = ('["blink.left"]', 0)
+    assert [value for _, value in bare.all_keys_of(bare.rig)[path]] == pytest.approx(2.0 * weights["eyeBlinkLeft"])
+    assert len(bare.all_keys_of(mesh.shape_keys)) == 2
 
 
 def test_controls_that_a_recording_lacks_stay(bare: Stage, tmp_path: Path) -> None:
@@ -226,6 +287,32 @@ def test_over_a_take_it_is_kept_by_the_next_write(stage: Stage, recording: Path)
     for name, values in brought.items():
         assert np.abs(now[name] - values).max() < 1e-6
     assert (stage.generated("jawOpen") > FIRST + COUNT).any()
+
+
+def test_original_brings_back_what_came_in_over_a_take_and_was_replaced(stage: Stage, tmp_path: Path) -> None:
+    stage.generate(count=2)
+    still = np.zeros((COUNT, 3))
+    for level in (0.3, 0.6):
+        path = tmp_path / "level.csv"
+        write_live_link(
+            path, np.arange(COUNT) / 24.0, dict.fromkeys(CONTROL_NAMES, np.full(COUNT, level)), still, (still, still)
+        )
+        bpy.ops.retake.import_live_link(filepath=str(path), frame_start=FIRST)
+        bpy.ops.retake.show_take(take=2)
+        stage.generate(count=1, parts={"MOUTH"}, bakes="REDO")
+        frames = np.arange(FIRST, FIRST + COUNT)
+        assert np.abs(stage.at("jawOpen", frames) - level).max() > 0.05
+        bpy.ops.retake.show_original()
+        assert stage.at("jawOpen", frames) == pytest.approx(np.full(COUNT, level), abs=1e-6)
+        assert stage.at("browInnerUp", frames) == pytest.approx(np.full(COUNT, level), abs=1e-6)
+
+
+def test_paths_from_the_blend_file_on_are_found(bare: Stage, recording: Path, tmp_path: Path) -> None:
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    bpy.ops.retake.import_live_link(filepath=f"//{recording.name}", frame_start=2**31 - 1)
+    assert bare.table("jawOpen")["co"][0, 0] == 1_048_574.0
+    bpy.ops.retake.export_live_link(filepath="//out.csv", frame_start=1, frame_end=3)
+    assert (tmp_path / "out.csv").exists()
 
 
 @pytest.mark.parametrize("name", ["missing.csv", "folder"])
@@ -299,6 +386,12 @@ def test_in_an_action_of_the_animators_the_nla_is_left(
     assert "Left as they are, as they are played by the NLA: jawOpen." in capfd.readouterr().out
     assert bare.curve("jawOpen") is None
     assert len(bare.table("mouthClose")) == COUNT
+
+
+def test_muted_shape_keys_are_said(bare: Stage, recording: Path) -> None:
+    bare.key.key_blocks["jawOpen"].mute = True
+    bpy.ops.retake.import_live_link(filepath=str(recording), frame_start=FIRST)
+    assert session.sentence == "These shape keys are muted, so nothing is seen of them: jawOpen."
 
 
 def test_limits_that_are_reached_are_said(bare: Stage, recording: Path, capfd: pytest.CaptureFixture[str]) -> None:
