@@ -168,6 +168,9 @@ class _Solver:
         self._are_alike = held is None  # as long as all frames are where they start, their Hessians are one
         self.matrices = np.tile(np.eye(3), (N, 1, 1))
         self.turns = np.zeros((K, 3)) if rig.jaw is None else rig.jaw.turns
+        self._is_led = rig.jaw is not None and not rig.jaw.is_free  # the jaw goes where the keys turn it
+        if self._is_led:
+            self.matrices = rotation_matrices(self.weights @ self.turns)
         self._unit = len(rig.template) * _MM2
         self._take_products(rig, displacements)
 
@@ -211,8 +214,19 @@ class _Solver:
             some = moving[block]
             hessian, gradient = self._system(some)
             self._add_priors(hessian, gradient, some, turn[some], middle[some], middle_turn[some])
+            if self._is_led:
+                self._lead(hessian, gradient)
             self._move(some, hessian[:1] if self._are_alike else hessian, gradient)
         self._are_alike = False
+
+    def _lead(self, hessian: FloatArray, gradient: FloatArray) -> None:
+        """Let a change of the weights be one of the jaw's turn too, which is no unknown of its own any more."""
+        K, turns = self.K, self.turns
+        across = hessian[:, :K, K:] @ turns.T
+        hessian[:, :K, :K] += across + across.transpose(0, 2, 1) + turns @ hessian[:, K:, K:] @ turns.T
+        gradient[:, :K] += gradient[:, K:] @ turns.T
+        hessian[:, K:] = hessian[:, :, K:] = gradient[:, K:] = 0.0
+        hessian[:, range(K, K + 3), range(K, K + 3)] = 1.0
 
     def _move(self, part: IntArray, hessian: FloatArray, gradient: FloatArray) -> None:
         """Take the step that a system asks for, within the limits; frames that hardly move are left from then on."""
@@ -220,12 +234,12 @@ class _Solver:
         low, high = np.full(gradient.shape, -np.inf), np.full(gradient.shape, np.inf)
         low[:, :K], high[:, :K] = self.rig.lower - weights, self.rig.upper - weights
         low[:, :K][self.held[part]] = high[:, :K][self.held[part]] = 0.0
-        if self.rig.jaw is not None and not self.rig.jaw.is_free:
+        if self._is_led:
             low[:, K:] = high[:, K:] = 0.0
         change = solve_within(hessian, gradient, low, high)
         self.weights[part] = weights + change[:, :K]
         self.matrices[part] = self.matrices[part] @ rotation_matrices(change[:, K:])
-        if self.rig.jaw is not None and not self.rig.jaw.is_free:
+        if self._is_led:
             self.matrices[part] = rotation_matrices(self.weights[part] @ self.turns)
         moved = np.einsum("np,np->n", change, (hessian @ change[..., None])[..., 0]) / self._unit
         settled = part[np.sqrt(moved) < _SETTLED_MM]

@@ -124,6 +124,26 @@ def test_a_jaw_that_may_not_turn_stays_where_the_controls_put_it() -> None:
     assert none.worst_mm.max() < 0.02
 
 
+@needs_template
+@pytest.mark.parametrize("held_at", [None, 0.7])
+def test_keys_that_turn_a_jaw_which_nothing_else_may_turn(held_at: float | None) -> None:
+    rig = flame()
+    assert rig.jaw is not None
+    led = replace(rig, jaw=replace(rig.jaw, is_free=False))
+    weights, _ = within(rig, np.random.default_rng(8), 20)
+    opens = int(np.argmax(np.linalg.norm(rig.jaw.turns, axis=1)))
+    weights[:, opens] = np.linspace(0.0, 0.8, 20)
+    held = None
+    if held_at is not None:
+        weights[:, opens] = held_at
+        held = np.full(weights.shape, np.nan)
+        held[:, opens] = held_at
+    fit = fit_vertices(led, show(led, weights, weights @ rig.jaw.turns), held)
+    assert np.abs(fit.jaw_pose - fit.weights @ rig.jaw.turns).max() < 1e-9
+    assert np.abs(fit.weights[:, opens] - weights[:, opens]).max() < 0.02
+    assert fit.worst_mm.max() < 0.05
+
+
 def test_noise_on_the_vertices_makes_no_jitter() -> None:
     rig, rng = built_in(), np.random.default_rng(6)
     weights, turn = within(rig, rng, FRAMES)
