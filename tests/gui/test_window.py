@@ -216,6 +216,30 @@ def test_save_and_reopen(animator: Animator) -> None:
     animator.keep_picture("switched_again")
 
 
+def test_a_performance_goes_out_and_comes_in(animator: Animator) -> None:
+    path = animator.desktop.folder / "shots" / "take.csv"
+    animator.press_button("Performances")
+    animator.press_button("Live Link Face", below="Take Out")
+    animator.choose_file(path, "Export")
+    animator.wait(path.exists, 60, "Nothing was exported.")
+    animator.go_back()
+    before = animator.see()
+    animator.press_button("Live Link Face", below="Bring In")
+    animator.choose_file(path, "Import")
+    animator.go_back()
+    animator.wait(lambda: bakes(animator) > 1000, 60, "Nothing came in.")
+    animator.keep_picture("performance")
+    animator.undo_and_redo("performance")
+    animator.desktop.point(500, 500)
+    animator.desktop.press("ctrl+z")
+    animator.wait(lambda: animator.see()["face"] == before["face"], 60, "The take is not back.")
+
+
+def bakes(animator: Animator) -> int:
+    """Keys that came in from a file."""
+    return sum(key[2] == "JITTER" for keys in animator.see()["own"].values() for key in keys)
+
+
 def smile(side: str) -> str:
     return f'key_blocks["mouthSmile{side}"].value[0]'
 
