@@ -1,37 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rotations of many frames at once: from matrices back to axis-angle, Kabsch's best rotation, skinning undone. Rad."""
+"""Rotations of many frames at once: their angles, Kabsch's best rotation, skinning undone. Rad."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .rotations import of_matrices
+
 FloatArray = NDArray[np.float64]
 Points = NDArray[np.float32]
 
 
-def rotation_vectors(matrices: FloatArray) -> FloatArray:
-    """Axis-angle (..., 3) of rotation matrices (..., 3, 3), the inverse of `flame.rotation_matrices` below pi.
-
-    The angle comes from sine and cosine together, so that small ones keep their precision.
-    """
-    cross = np.stack(
-        (
-            matrices[..., 2, 1] - matrices[..., 1, 2],
-            matrices[..., 0, 2] - matrices[..., 2, 0],
-            matrices[..., 1, 0] - matrices[..., 0, 1],
-        ),
-        axis=-1,
-    )
-    sine = 0.5 * np.linalg.norm(cross, axis=-1)
-    angle = np.arctan2(sine, 0.5 * (np.trace(matrices, axis1=-2, axis2=-1) - 1.0))
-    found: FloatArray = cross * np.where(sine > 1e-9, 0.5 * angle / np.maximum(sine, 1e-9), 0.5)[..., None]
-    return found
-
-
 def angles_of(matrices: FloatArray) -> FloatArray:
     """Angles (...) of rotation matrices (..., 3, 3)."""
-    found: FloatArray = np.linalg.norm(rotation_vectors(matrices), axis=-1)
+    found: FloatArray = np.linalg.norm(of_matrices(matrices), axis=-1)
     return found
 
 

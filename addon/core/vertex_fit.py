@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from .bounded import solve_within
 from .flame import rotation_matrices
-from .turns import rotation_vectors
+from .rotations import of_matrices
 from .vertex_file import Points
 from .vertex_motion import AT_A_TIME, IntArray
 
@@ -113,7 +113,7 @@ def fit_vertices(rig: FitRig, displacements: Points, held: FloatArray | None = N
     solver = _Solver(rig, displacements, held)
     for _ in range(_STEPS):
         solver.step()
-    weights, jaw_pose = solver.weights, rotation_vectors(solver.matrices)
+    weights, jaw_pose = solver.weights, of_matrices(solver.matrices)
     mean, worst = residual_mm(rig, displacements, weights, jaw_pose)
     return Fit(weights, jaw_pose, mean, worst)
 
@@ -207,7 +207,7 @@ class _Solver:
     def step(self) -> None:
         """One step of the frames that still move."""
         middle = _mean_of_neighbours(self.weights)
-        turn = rotation_vectors(self.matrices)
+        turn = of_matrices(self.matrices)
         middle_turn = _mean_of_neighbours(turn)
         moving = self.moving
         for block in blocks(len(moving)):

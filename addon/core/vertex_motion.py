@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 from ...backend.errors import InputError
 from .flame import rotation_matrices
-from .turns import angles_of, best_rotations, rotation_vectors, unposed
+from .rotations import of_matrices
+from .turns import angles_of, best_rotations, unposed
 from .vertex_file import Points
 
 FloatArray = NDArray[np.float64]
@@ -274,7 +275,7 @@ def _to_head(
         return None
     rotations = turn @ head[0] @ turn.T
     offset = template[calm].mean(axis=0) - turn @ rest[calm].mean(axis=0)
-    return HeadMotion(rotation_vectors(rotations), head[1] @ turn.T + offset - rotations @ offset)
+    return HeadMotion(of_matrices(rotations), head[1] @ turn.T + offset - rotations @ offset)
 
 
 def _is_the_necks(head: HeadMotion, displacements: Points, template: FloatArray, neck: Neck) -> bool:
