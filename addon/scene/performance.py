@@ -21,6 +21,7 @@ from .. import compat
 from ..core.matching import nearest_frames
 from . import state
 from .axes import model_to_quaternions, quaternion_to_components, rotation_path
+from .curve_writer import write_edit
 from .edit import Edit, Window, edit_curve
 from .flame_head import JAW_CONTROLS
 from .key_table import SAME_FRAME, Table, empty, generated_keys, read_table
@@ -30,7 +31,7 @@ from .shot import Shot
 from .targets import Target, evaluate, obstacles, place_in
 from .timeline import tweak_shift
 from .turning import Turn, rotation_mode_is_animated
-from .writer import Books, write_edit
+from .writer import Books
 
 FloatArray = NDArray[np.float64]
 

@@ -17,30 +17,26 @@ from numpy.typing import NDArray
 
 from ...backend.protocol import HEAD_ROTATION
 from .. import compat
-from ..core.given import HALF_FRAME, holds_of, within_spans
-from ..core.keys import CurveState, KeyState, KeyStatus
+from ..core.given import HALF_FRAME
+from ..core.keys import KeyState, KeyStatus
 from ..core.ledger import Ledger
 from ..core.library import Library
 from ..core.render import ChannelPlan
 from ..core.steps import Steps
 from ..core.takes import OriginalCurve
 from ..core.timing import Span
-from .axes import quaternion_to_components
-from .edit import FAR, GENERATED, SIDES, Edit, Window, clear_curve, edit_curve, freeze, locked_stretches
+from .curve_writer import write_edit
+from .edit import FAR, GENERATED, Edit, Window, clear_curve, edit_curve, locked_stretches
 from .key_table import (
-    AUTOMATIC,
-    FREE,
     SAME_FRAME,
     Table,
     empty,
-    read_handles,
     read_table,
-    write_handles,
-    write_table,
     write_values,
 )
 from .layers import give_extrapolation_back, let_the_nla_play_beside
 from .original import after_write, original_curve, restore_handles, restored_keys, with_replaced
+from .planned_values import REMOVED, beside_own, group_values, neck_components
 from .shot import Shot
 from .snapshot import Snapshot
 from .state import Notes
@@ -48,10 +44,6 @@ from .targets import Target
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
-
-_HANDLE_TOLERANCE = 1e-6
-_AT_A_TIME = 500  # rotations that are turned before a window may go on
-_REMOVED = np.array([status in (KeyStatus.GENERATED, KeyStatus.REPLACED) for status in KeyStatus])  # by status
 
 
 @dataclass(frozen=True)
@@ -81,36 +73,23 @@ def write_plans(snapshot: Snapshot, state: KeyState, plans: Mapping[str, Channel
     shot = snapshot.shot
     statuses = {curve.keys.curve_id: curve.status for curve in state.curves}
     following = {curve.keys.curve_id: curve for curve in state.curves if curve.keys.follows}
-    neck = yield from _neck_components(snapshot, statuses, plans)
+    neck = yield from neck_components(snapshot, statuses, plans)
     columns = {target.curve_id: neck[:, target.index] for target in shot.groups.get(HEAD_ROTATION, ())}
     for place, target in enumerate(shot.targets):
         plan = plans.get(target.channels[0])
         if plan is None:
             continue
         if target.curve_id not in columns:
-            columns |= _group_values(snapshot, target.channels, statuses, plans)
+            columns |= group_values(snapshot, target.channels, statuses, plans)
         values = columns[target.curve_id]
         if target.curve_id in following:
-            plan, values = _beside_own(plan, values, following[target.curve_id])
+            plan, values = beside_own(plan, values, following[target.curve_id])
         _write_target(snapshot, place, statuses[target.curve_id], plan, values, books)
         yield False
     _clear_former_neck(shot, books)
     _drop_empty_actions(shot, books)
     _note_character(shot, books)
     _tag(shot)
-
-
-def _beside_own(plan: ChannelPlan, values: FloatArray, curve: CurveState) -> tuple[ChannelPlan, FloatArray]:
-    """A plan and its values (K,) on a curve that follows, without keys in holds of its own and what cannot be cut."""
-    holds, whole = holds_of(curve), curve.keys.locked_spans
-    if not holds and not whole:
-        return plan, values
-    free = ~within_spans(plan.frames, (*holds, *whole))
-    near = [Span(span.start - HALF_FRAME, span.end + HALF_FRAME) for span in plan.rewrite]
-    parts = [part for hold in holds for span in near if (part := hold.intersection(span))]
-    needed = plan.needed[free] if plan.needed is not None else None
-    frames, kept = plan.frames[free], plan.values[free]
-    return replace(plan, frames=frames, values=kept, needed=needed, cleared=(*plan.cleared, *parts)), values[free]
 
 
 def clear_plans(snapshot: Snapshot, state: KeyState, books: Books) -> Steps[None]:
@@ -136,10 +115,10 @@ def _write_target(
 ) -> None:
     """Write one plan into one curve."""
     shot, target = snapshot.shot, snapshot.shot.targets[place]
-    if _REMOVED[status].all() and _write_values(snapshot, target, plan, values, books):
+    if REMOVED[status].all() and _write_values(snapshot, target, plan, values, books):
         return
     shift, old = shot.shifts[target.curve_id], snapshot.whole_table(target)
-    removed = _REMOVED[status]
+    removed = REMOVED[status]
     disturbing = _disturbing(old, plan.cleared, shift)
     apart = SAME_FRAME if target.shown.leader is None else HALF_FRAME
     windows = [_window(span, plan.frames - shift, values, old, removed, shift, apart) for span in plan.rewrite]
@@ -297,68 +276,6 @@ def _apply(target: Target, fcurve: Any, edit: Edit, books: Books, old: Table) ->
         books.notes.frozen.pop(target.curve_id, None)
 
 
-def write_edit(fcurve: Any, edit: Edit, old: Table | None = None) -> None:
-    """Write an edited table into a curve and keep the handles that have to stay.
-
-    Args:
-        fcurve: The curve; all its keys are replaced.
-        edit: Its keys; `edit.frozen` gains the handles that had to be frozen.
-        old: Its keys as they stand, where the caller knows them.
-    """
-    write_table(fcurve, edit.table, old)
-    fcurve.keyframe_points.handles_recalc()
-    _keep_handles(fcurve, edit)
-
-
-def _keep_handles(fcurve: Any, edit: Edit) -> None:
-    """Put handles back where Blender moved them; automatic ones are frozen, those next to the edges first."""
-    may_move = any(
-        (edit.table[f"handle_{side}_type"][hold] != FREE).any()
-        for side, hold in zip(SIDES, (edit.hold_left, edit.hold_right), strict=True)
-    )
-    if not may_move or not _moved(fcurve, edit, 0.0).any():
-        return
-    for near in (_next_to_edges(edit), np.ones(len(edit.table), bool)):
-        moved = _moved(fcurve, edit, _HANDLE_TOLERANCE)
-        if not moved.any():
-            break
-        for column, side in enumerate(SIDES):
-            rows = moved[:, column] & near & AUTOMATIC[edit.table[f"handle_{side}_type"]]
-            edit.frozen += [freeze(edit.table, int(row), side) for row in np.flatnonzero(rows)]
-        write_handles(fcurve, edit.table)
-        fcurve.keyframe_points.handles_recalc()
-    _set_held(fcurve, edit)
-
-
-def _moved(fcurve: Any, edit: Edit, tolerance: float) -> BoolArray:
-    """(K, 2) left and right handles that have to stay and are not where they were, by more than a tolerance."""
-    current = read_handles(fcurve)
-    columns = []
-    for side, hold in zip(SIDES, (edit.hold_left, edit.hold_right), strict=True):
-        rows = np.flatnonzero(hold)
-        off = np.abs(current[side][rows] - edit.table[f"handle_{side}"][rows]).max(axis=1, initial=0.0) > tolerance
-        columns.append(np.isin(np.arange(len(hold)), rows[off]) if off.any() else np.zeros(len(hold), bool))
-    return np.stack(columns, axis=-1)
-
-
-def _set_held(fcurve: Any, edit: Edit) -> None:
-    """Set the held handles to the last bit; no update follows that could move them again."""
-    final = read_handles(fcurve)
-    for side, hold in zip(SIDES, (edit.hold_left, edit.hold_right), strict=True):
-        final[side][hold] = edit.table[f"handle_{side}"][hold]
-        fcurve.keyframe_points.foreach_set(f"handle_{side}", final[side].ravel())
-
-
-def _next_to_edges(edit: Edit) -> BoolArray:
-    """(K,) keys at the edges of the changed stretches and the ones next to them outside."""
-    times = edit.table["co"][:, 0].astype(np.float64)
-    near = np.zeros(len(times), bool)
-    for first, last in zip(edit.edges[::2], edit.edges[1::2], strict=True):
-        left, right = np.flatnonzero(times <= first + SAME_FRAME), np.flatnonzero(times >= last - SAME_FRAME)
-        near[left[-2:]] = near[right[:2]] = True
-    return near
-
-
 def _clear_target(snapshot: Snapshot, target: Target, status: NDArray[np.uint8], books: Books) -> None:
     """Take our keys off one curve; a curve that we made and nobody else used goes, its property back to its value."""
     fcurve, original = target.fcurve, books.library.original.get(target.curve_id)
@@ -373,7 +290,7 @@ def _clear_target(snapshot: Snapshot, target: Target, status: NDArray[np.uint8],
         books.library.remember_original(target.curve_id, original_curve(target, old, False))  # its mesh was renamed
     shift = snapshot.shot.shifts[target.curve_id]
     locked = locked_stretches(old, [(span.start - shift, span.end - shift) for span in snapshot.locked])
-    clear_of_ours(target, old, promoted(old, status), _REMOVED[status], locked, books)
+    clear_of_ours(target, old, promoted(old, status), REMOVED[status], locked, books)
 
 
 def _clear_former_neck(shot: Shot, books: Books) -> None:
@@ -445,74 +362,3 @@ def _tag(shot: Shot) -> None:
     """Tell Blender that the animation of the head changed."""
     for owner in {target.owner for target in shot.targets}:
         owner.update_tag()
-
-
-def _neck_components(
-    snapshot: Snapshot, statuses: Mapping[str, NDArray[np.uint8]], plans: Mapping[str, ChannelPlan]
-) -> Steps[FloatArray]:
-    """Components (K, 3 or 4) of the neck's planned rotations in the bone's rotation mode.
-
-    At the animator's keys the components are those that the curves have there, so that a component without a key of
-    its own gets exactly what it shows now.
-    """
-    shot, plan = snapshot.shot, plans.get(HEAD_ROTATION[0])
-    targets = [target for target in shot.targets if target.channels == HEAD_ROTATION]
-    if plan is None or not len(plan.frames) or shot.turn is None:
-        return np.zeros((0, max(len(targets), 1)))
-    frames, keyed = plan.frames, _keyed_frames(snapshot, targets, statuses)
-    standing_rows = np.flatnonzero(_near(frames, keyed) | (np.arange(len(frames)) == 0))
-    standing = np.stack([snapshot.raw(target, frames[standing_rows]) for target in targets], axis=-1)
-    at_keys = dict(zip(standing_rows.tolist(), standing, strict=True))
-    before = at_keys[0] if _near(frames[:1], keyed)[0] else at_keys.pop(0)
-    mode = shot.turn.mode
-    turned = shot.turn.quaternions(np.stack([plans[name].values for name in HEAD_ROTATION], axis=-1))
-    found = np.empty((len(frames), len(targets)))
-    for row, quaternion in enumerate(turned):
-        before = at_keys[row] if row in at_keys else quaternion_to_components(quaternion, mode, before)
-        found[row] = before
-        if row % _AT_A_TIME == 0:
-            yield False
-    return found
-
-
-def _group_values(
-    snapshot: Snapshot,
-    channels: tuple[str, ...],
-    statuses: Mapping[str, NDArray[np.uint8]],
-    plans: Mapping[str, ChannelPlan],
-) -> dict[str, FloatArray]:
-    """Curve id -> planned values (K,) of the properties that show some channels together.
-
-    At the animator's keys they are those that the curves have there, so that a property without a key of its own gets
-    exactly what it shows now; what follows another one follows its key, and its own keys are its own.
-    """
-    shot, plan = snapshot.shot, plans[channels[0]]
-    members, binding = shot.groups[channels], shot.bindings[channels]
-    if binding.is_plain:
-        return {members[0].curve_id: plan.values}
-    found = binding.values_of(np.stack([plans[name].values for name in channels], axis=-1))
-    leading = [target for target in members if target.shown.leader is None]
-    rows = np.flatnonzero(_near(plan.frames, _keyed_frames(snapshot, leading, statuses)))
-    if len(rows):
-        standing = np.stack([snapshot.raw(target, plan.frames[rows]) for target in members], axis=-1)
-        found[rows] = binding.following(standing)
-    return {target.curve_id: found[:, column] for column, target in enumerate(members)}
-
-
-def _near(frames: FloatArray, keyed: FloatArray) -> BoolArray:
-    """(F,) which frames are those of keys."""
-    if not len(keyed):
-        return np.zeros(len(frames), bool)
-    return np.abs(frames[:, None] - keyed[None]).min(axis=1) < SAME_FRAME
-
-
-def _keyed_frames(
-    snapshot: Snapshot, targets: Sequence[Target], statuses: Mapping[str, NDArray[np.uint8]]
-) -> FloatArray:
-    """Scene frames at which the animator keyed any component of the neck."""
-    found = [np.zeros(0)]
-    for target in targets:
-        stay = ~_REMOVED[statuses[target.curve_id]]
-        times = snapshot.tables[target.curve_id]["co"][stay, 0].astype(np.float64)
-        found.append(times + snapshot.shot.shifts[target.curve_id])
-    return np.concatenate(found)

@@ -7,9 +7,9 @@ import bpy
 import numpy as np
 
 from retake.addon import compat
+from retake.addon.scene.curve_writer import write_edit
 from retake.addon.scene.edit import Window, edit_curve
 from retake.addon.scene.key_table import empty
-from retake.addon.scene.writer import write_edit
 
 from .helpers import Stage
 
