@@ -9,7 +9,8 @@ import bpy
 
 from ...backend.errors import InputError
 from .. import compat
-from ..core.installer import Installer, InstallPlan, InstallState, Trial, remove_environment
+from ..core.installer import Installer, InstallPlan, InstallState, remove_environment
+from ..core.trial import Trial
 from .common import Context, Outcome, refuse, reporting, why_no_backend
 from .session import ROOT, backend_python, chosen_device, close, ensure_client, home, preferences, session
 

@@ -18,8 +18,9 @@ from bpy.app.handlers import persistent
 from ...backend.errors import CancelledError, InputError, RetakeError, error_class
 from ..core.backend_home import data_folder
 from ..core.client import BackendClient, ClientState, Failed, Progress, Result, find_python
-from ..core.installer import Installer, Trial
+from ..core.installer import Installer
 from ..core.steps import Slices
+from ..core.trial import Trial
 from .orders import Order
 
 ROOT = Path(__file__).resolve().parents[2]

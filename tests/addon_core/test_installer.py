@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 from retake.addon.core import backend_home, installer
-from retake.addon.core.installer import Installer, InstallPlan, InstallState, Trial
+from retake.addon.core.installer import Installer, InstallPlan, InstallState
 from retake.addon.core.process import find_python
+from retake.addon.core.trial import Trial
 from retake.backend.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
