@@ -146,6 +146,7 @@ class BackendClient:
         self._root = root
         self._limits = start_seconds, silence_seconds
         self._talk: _Conversation | None = None
+        self._lost: tuple[BackendProcess, str] | None = None
         self._state = ClientState.STOPPED
         self._info: Mapping[str, Any] = {}
         self._next = 1
@@ -168,6 +169,11 @@ class BackendClient:
         return self._info
 
     @property
+    def why_lost(self) -> str:
+        """Why the last process was lost, in a sentence; empty where it was not."""
+        return "" if self._lost is None else self._lost[1]
+
+    @property
     def is_preparing(self) -> bool:
         """Whether a process starts or loads its model, which it may take a while for."""
         talk = self._talk
@@ -181,7 +187,7 @@ class BackendClient:
     def start(self) -> None:
         """Start the process if none runs. What goes wrong comes out of `poll`."""
         if self._talk is None:
-            self._talk = _Conversation(BackendProcess(self._command, self._root))
+            self._talk, self._lost = _Conversation(BackendProcess(self._command, self._root)), None
             self._talk.process.send(hello("addon", ("progress", "cancel")))
             self._state, self._info = ClientState.STARTING, {}
 
@@ -267,8 +273,10 @@ class BackendClient:
             self._fail_all(CancelledError("The backend was shut down."))
 
     def log_tail(self, lines: int = 20) -> str:
-        """The end of the backend's log; empty if none runs."""
-        return "" if self._talk is None else self._talk.process.log_tail(lines)
+        """The end of the backend's log, also of one that was lost; empty if there is none."""
+        if self._talk is not None:
+            return self._talk.process.log_tail(lines)
+        return "" if self._lost is None else self._lost[0].log_tail(lines)
 
     def _number(self) -> int:
         self._next += 1
@@ -375,7 +383,7 @@ class BackendClient:
         """Give the process up and say why."""
         if self._talk is not None:
             self._talk.process.kill()
-            self._talk = None
+            self._talk, self._lost = None, (self._talk.process, error.message)
         self._state = ClientState.LOST
         self._fail_all(error)
 

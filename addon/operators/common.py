@@ -39,8 +39,8 @@ def reporting(operator: bpy.types.Operator, work: Callable[[], Any]) -> Outcome:
         compat.redraw()
     if session.sentence == before:  # what was said of something earlier
         session.sentence = ""
+    session.sentence = " ".join(sentences or ()) or session.sentence
     for sentence in sentences or ():
-        session.sentence = sentence
         operator.report({"INFO"}, sentence)
     return {"FINISHED"}
 

@@ -259,7 +259,7 @@ class RETAKE_OT_new_takes(Generating, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Context) -> bool:
-        """A head, a recording, and nothing else under way."""
+        """A head, a recording, and a backend."""
         return refuse(cls, why_no_generation(context))
 
     def order(self, shot: Shot) -> Steps[Order]:

@@ -18,6 +18,7 @@ from ...backend.protocol import CONTROL_NAMES, JOINT_NAMES
 from ..core.flame_sequence import FlameSequence
 from .axes import to_blender
 from .flame_head import EXPRESSION, IDENTITY, control_expressions, is_flame_head, key_name, model_name
+from .key_table import read_table
 from .performance import (
     Performance,
     Track,
@@ -129,7 +130,8 @@ def expression_notices(shot: Shot) -> list[str]:
         return []
     key = shot.head.data.shape_keys
     curves = [key_target(key, key.key_blocks[name], EXPRESSION).fcurve for name in _names(key, EXPRESSION)]
-    plays = any(curve is not None and not curve.mute and len(curve.keyframe_points) > 1 for curve in curves)
+    playing = [read_table(curve)["co"][:, 1] for curve in curves if curve is not None and not curve.mute]
+    plays = any(len(values) > 1 and np.abs(values).max() > _SEEN for values in playing)
     told = "The expression keys are animated, and takes add to them: mute their curves, or import On the Controls."
     return [told] * plays
 

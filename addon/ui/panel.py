@@ -145,6 +145,8 @@ def _draw_backend(layout: bpy.types.UILayout, context: bpy.types.Context) -> Non
         row.label(text=f"{client.info.get('model', '')}: {state} ({_device(client)})", icon="CHECKMARK")
     row.operator("retake.show_log", text="", icon="TEXT")
     row.operator("retake.start_backend", text="", icon="FILE_REFRESH").restart = True
+    if client is not None and client.state is ClientState.LOST:
+        _draw_sentence(layout, context, client.why_lost, "NONE")
 
 
 def _device(client: BackendClient) -> str:

@@ -186,8 +186,11 @@ def test_a_dead_process_fails_its_requests_and_the_next_one_starts_it_again(star
     assert "exit code 7" in failed.message
     assert "my last words" in failed.remedy
     assert state_of(client) is ClientState.LOST
+    assert client.log_tail() == "my last words"
+    assert client.why_lost == failed.message
     ask(client)
     assert state_of(client) is ClientState.STARTING
+    assert not client.why_lost
     wait_for(client, Ready)
 
 

@@ -259,6 +259,9 @@ def test_takes_replace_a_performance_on_the_controls(whole_head: Stage, speech: 
     bpy.ops.retake.import_flame_parameters(filepath=str(path), frame_start=FIRST)
     whole_head.generate(count=1, parts={"MOUTH"}, bakes="REDO")
     assert any("expression keys are animated, and takes add" in notice for notice in session.job.order.notices)
+    bpy.ops.retake.import_flame_parameters(filepath=str(path), frame_start=FIRST, controls=True)
+    whole_head.generate(count=1, parts={"MOUTH"}, bakes="REDO")
+    assert not any("expression keys" in notice for notice in session.job.order.notices), "they rest"
 
 
 def test_other_heads_and_files_are_refused(empty_scene: bpy.types.Scene, tmp_path: Path) -> None:
