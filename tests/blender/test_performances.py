@@ -93,9 +93,8 @@ def test_without_a_frame_it_starts_at_the_scenes(bare: Stage, recording: Path) -
     bare.scene.frame_start, bare.scene.frame_end = 101, 120
     bpy.ops.retake.import_live_link(filepath=str(recording))
     assert bare.table("jawOpen")["co"][[0, -1], 0].tolist() == [101, 130]
-    assert session.sentence == (
-        "Keyed 52 shape keys, turn of neck on frames 101 to 130. The scene ends at frame 120, before the performance does."
-    )
+    keyed, told = "Keyed 52 shape keys, turn of neck on frames 101 to 130.", "The scene ends at frame 120"
+    assert session.sentence == f"{keyed} {told}, before the performance does."
 
 
 def test_keys_and_curves_outside_stay(bare: Stage, recording: Path) -> None:
