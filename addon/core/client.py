@@ -382,8 +382,9 @@ class BackendClient:
     def _lose(self, error: RetakeError) -> None:
         """Give the process up and say why."""
         if self._talk is not None:
-            self._talk.process.kill()
-            self._talk, self._lost = None, (self._talk.process, error.message)
+            process = self._talk.process
+            process.kill()
+            self._talk, self._lost = None, (process, error.message)
         self._state = ClientState.LOST
         self._fail_all(error)
 

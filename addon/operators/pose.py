@@ -37,10 +37,10 @@ class KeyingOperator:
         return refuse(cls, why_no_head(context) or why_no_shape_keys(context))
 
 
-def told(shot: Shot, count: int, what: str, frame: float, left: list[str]) -> list[str]:
-    """What was keyed, where, what to press, and what was left alone."""
+def told(shot: Shot, count: int, what: str, frames: str, left: list[str]) -> list[str]:
+    """What was keyed, where ("frame 7"), what to press, and what was left alone."""
     update = " Press Update Take to let the rest follow." if shot.record.library else ""
-    sentences = [f"{count} {what}{'s' if count != 1 else ''} keyed at frame {frame:g}.{update}"]
+    sentences = [f"{count} {what}{'s' if count != 1 else ''} keyed at {frames}.{update}"]
     return [*sentences, f"Left as they are: {', '.join(left)}."] if left else sentences
 
 
@@ -74,7 +74,7 @@ class RETAKE_OT_key_pose(KeyingOperator, bpy.types.Operator):
                 channels = set(GROUPS[self.group.lower()])
             targets = keying.targets_of(shot, channels)
             left = keying.key_targets(shot, targets, frame)
-            return told(shot, len(targets) - len(left), "control", frame, left)
+            return told(shot, len(targets) - len(left), "control", f"frame {frame:g}", left)
 
         return reporting(self, work)
 
@@ -97,7 +97,7 @@ class RETAKE_OT_toggle_key(KeyingOperator, bpy.types.Operator):
             keyed = [target for target in targets if keying.is_keyed(shot, target, frame)]
             if not keyed:
                 left = keying.key_targets(shot, targets, frame)
-                return told(shot, len(targets) - len(left), "control", frame, left)
+                return told(shot, len(targets) - len(left), "control", f"frame {frame:g}", left)
             for target in keyed:
                 keying.unpin(target, [keying.point_at(shot, target, frame)])
                 target.fcurve.update()
@@ -128,7 +128,7 @@ class RETAKE_OT_keep_pose(KeyingOperator, bpy.types.Operator):
             parts = [part for part in PARTS if part.upper() in self.parts]
             targets = keying.targets_of(shot, channels_of(parts) if parts else CHANNEL_NAMES)
             left = keying.key_targets(shot, targets, frame)
-            return told(shot, len(targets) - len(left), "control", frame, left)
+            return told(shot, len(targets) - len(left), "control", f"frame {frame:g}", left)
 
         return reporting(self, work)
 
@@ -152,7 +152,9 @@ class RETAKE_OT_mouth_shape(KeyingOperator, bpy.types.Operator):
             values = keying.values_for(shot, shape_values(self.shape, self.strength))
             left = keying.key_targets(shot, targets, frame, values)
             keying.key_targets(shot, targets, frame + 1.0, values)
-            return [f"{self.shape}: {told(shot, len(targets) - len(left), 'mouth control', frame, left)[0]}"]
+            frames = f"frames {frame:g} and {frame + 1.0:g}"
+            sentences = told(shot, len(targets) - len(left), "mouth control", frames, left)
+            return [f"{self.shape}: {sentences[0]}", *sentences[1:]]
 
         return reporting(self, work)
 
@@ -188,7 +190,7 @@ class RETAKE_OT_add_blink(KeyingOperator, bpy.types.Operator):
             for at, values in around.items():
                 open_ = {name: _more_open(value, ajar[name], shut[name]) for name, value in values.items()}
                 keying.key_targets(shot, targets, at, open_)
-            sentences = told(shot, len(targets) - len(left), "lid", frame, left)
+            sentences = told(shot, len(targets) - len(left), "lid", f"frame {frame:g}", left)
             return [f"A blink from frame {before:g} to {after:g}. {sentences[0]}", *sentences[1:]]
 
         return reporting(self, work)

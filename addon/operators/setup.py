@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import bpy
 
@@ -226,6 +227,51 @@ class RETAKE_OT_import_audio(bpy.types.Operator):
         return mark_for_other(shot, path.name, seconds) + ([] if compat.has_audio() else silent)
 
 
+_strip_items: list[tuple[str, str, str]] = []
+
+
+def strips_to_use(context: Context) -> list[Any]:
+    """Sound strips of the scene that drive no head yet, in order of time."""
+    records = [record for record in context.scene.retake.heads if record.head is not None]
+    return audio.free_strips(context.scene, [record.uid for record in records])
+
+
+def strip_items(operator: object, context: Context | None) -> list[tuple[str, str, str]]:
+    """The scene's free sound strips, for a menu; Blender needs the strings kept alive."""
+    strips = strips_to_use(context) if context is not None else []
+    _strip_items[:] = [(strip.name, strip.name, f"Direct the head by '{strip.name}'") for strip in strips]
+    return _strip_items
+
+
+class RETAKE_OT_use_strip(bpy.types.Operator):
+    """Direct the head by a sound strip that is in the sequencer already; the strip stays as it is"""
+
+    bl_idname = "retake.use_strip"
+    bl_label = "Use a Sound Strip"
+    bl_options = {"REGISTER", "UNDO"}
+
+    strip: bpy.props.EnumProperty(items=strip_items, name="Strip")
+
+    @classmethod
+    def poll(cls, context: Context) -> bool:
+        """A recording belongs to a head."""
+        none = "No sound strip is free: press Import Audio"
+        return refuse(cls, why_no_head(context) or ("" if strips_to_use(context) else none))
+
+    def execute(self, context: Context) -> Outcome:
+        """Use it."""
+
+        def work() -> list[str]:
+            shot = current_shot(context)
+            strip = next(one for one in strips_to_use(context) if one.name == self.strip)
+            path, clock = audio.choose_strip(context.scene, strip, shot.record.uid)
+            shot.record.audio_path, shot.record.audio_frame = str(path), clock.start_frame
+            told = f"'{strip.name}' drives '{shot.head.name}' from frame {clock.start_frame:g} on."
+            return [told, *mark_for_other(shot, path.name, audio.check_recording(path))]
+
+        return reporting(self, work)
+
+
 def mark_for_other(shot: Shot, name: str, seconds: float) -> list[str]:
     """Mark the takes that were made for another recording than the one that drives the head now, and say so."""
     others = state.load_library(shot.record).made_for_other(name, seconds)
@@ -246,4 +292,5 @@ CLASSES = (
     RETAKE_OT_pick_head,
     RETAKE_OT_make_editable,
     RETAKE_OT_import_audio,
+    RETAKE_OT_use_strip,
 )

@@ -8,6 +8,7 @@ kept with the head instead, and lengths come from the headers of WAV and FLAC fi
 from __future__ import annotations
 
 import wave
+from collections.abc import Collection
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from .. import compat
 from ..core.timing import AudioClock, Span
 
 STRIP_MARK = "retake_audio"
+STRIP_CHOSEN = "retake_chosen"
+"""On an animator's own strip, which is never removed."""
 _IN_STEP = 0.01  # frames
 ANALYSIS_RATE = 8000  # Hz, enough to find pauses
 
@@ -143,11 +146,36 @@ def find_strip(scene: bpy.types.Scene, mark: str) -> Any | None:
     return next(iter(find_strips(scene, mark)), None)
 
 
+def free_strips(scene: bpy.types.Scene, marks: Collection[str]) -> list[Any]:
+    """Sound strips that carry none of some marks, in order of time."""
+    found = [
+        strip for strip in compat.all_strips(scene) if strip.type == "SOUND" and strip.get(STRIP_MARK) not in marks
+    ]
+    return sorted(found, key=compat.strip_edges)
+
+
+def choose_strip(scene: bpy.types.Scene, strip: Any, mark: str) -> tuple[Path, AudioClock]:
+    """Let an animator's own strip carry a mark, instead of those that carry it.
+
+    Returns:
+        Its file and its clock.
+
+    Raises:
+        AudioError: Its file is missing or unreadable, or it has no single speed; nothing has changed then.
+    """
+    path = strip_path(strip)
+    check_recording(path)
+    clock, _ = strip_clock(scene, strip)
+    remove_strips(scene, mark)
+    strip[STRIP_MARK], strip[STRIP_CHOSEN], strip.mute = mark, True, False
+    return path, clock
+
+
 def remove_strips(scene: bpy.types.Scene, mark: str) -> None:
-    """Take away the strips that carry a mark; those inside a meta strip are muted and lose the mark instead."""
+    """Take away the strips that carry a mark; the animator's, and those in meta strips, are muted and lose it."""
     strips = compat.sequencer_strips(scene)
     for strip in find_strips(scene, mark):
-        if strips.get(strip.name) == strip:
+        if strips.get(strip.name) == strip and not strip.get(STRIP_CHOSEN):
             strips.remove(strip)
         else:
             strip.mute = True

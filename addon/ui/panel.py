@@ -25,7 +25,7 @@ from ..operators.common import (
 from ..operators.generate import PART_ITEMS, RANGE_ITEMS
 from ..operators.joints import due_heads
 from ..operators.session import ROOT, session
-from ..operators.setup import linked_in
+from ..operators.setup import linked_in, strips_to_use
 from ..scene.shot import find_head
 from ..scene.summary import range_frames, summary_of
 
@@ -93,6 +93,8 @@ class RETAKE_PT_main(bpy.types.Panel):
         if any(head == meant for head, _ in due_heads(context.scene)):
             layout.operator("retake.update_joints", text="Joints Are Due: Update", icon="BONE_DATA")
         layout.operator("retake.import_audio", icon="SOUND")
+        if meant is not None and strips_to_use(context):
+            layout.operator_menu_enum("retake.use_strip", "strip", icon="SOUND")
         record = record_in(context)
         if record is not None and record.audio_path:
             layout.label(text=Path(record.audio_path).name, icon="FILE_SOUND")

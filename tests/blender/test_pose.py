@@ -118,6 +118,11 @@ def test_a_locked_curve_is_left_and_said(stage: Stage, capsys: pytest.CaptureFix
     bpy.ops.retake.key_pose(group="BROWS")
     assert "browInnerUp" not in keyed_at(stage, 20)
     assert "browInnerUp (locked)" in capsys.readouterr().out
+    stage.curve("jawOpen").lock = True
+    bpy.ops.retake.mouth_shape(shape="Ah")
+    said = capsys.readouterr().out
+    assert "keyed at frames 20 and 21. Press Update Take" in said
+    assert "Left as they are: jawOpen (locked)." in said
 
 
 def test_two_selected_keys_become_a_hold(stage: Stage) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from retake.addon import compat
 from retake.addon.operators.session import session
+from retake.addon.operators.setup import strips_to_use
 from retake.addon.scene.audio import check_recording, find_strip
 from retake.backend.errors import AudioError
 
@@ -59,6 +60,33 @@ def test_importing_again_replaces_the_strip(stage: Stage, tmp_path: Path) -> Non
     assert len(strips) == 1
     assert stage.recording.path == other
     assert abs(stage.recording.clock.start_frame - 5.0) < 1e-6
+
+
+@needs_audio
+def test_a_strip_that_is_there_already_is_used_and_never_removed(
+    empty_scene: bpy.types.Scene, speech: Path, tmp_path: Path
+) -> None:
+    bpy.ops.retake.add_head()
+    assert "No sound strip is free" in error_of(bpy.ops.retake.use_strip)
+    strips = compat.sequencer_strips(empty_scene, create=True)
+    own = strips.new_sound(name="Dialogue", filepath=str(speech), channel=3, frame_start=31)
+    empty_scene.frame_end = 400
+    bpy.ops.retake.use_strip(strip="Dialogue")
+    assert session.sentence == "'Dialogue' drives 'Retake Head' from frame 31 on."
+    stage = Stage(bpy.context.object)
+    assert (stage.recording.path, stage.recording.clock.start_frame) == (speech, 31.0)
+    assert empty_scene.frame_end == 400
+    assert len(list(strips)) == 1
+    assert not strips_to_use(bpy.context)
+    other = tmp_path / "other.wav"
+    write_speech(other, seconds=1.0)
+    bpy.ops.retake.import_audio(filepath=str(other), frame=5)
+    assert stage.recording.path == other
+    assert (own.mute, len(list(strips))) == (True, 2)
+    bpy.ops.retake.use_strip(strip="Dialogue")
+    assert (own.mute, [strip.name for strip in strips]) == (False, ["Dialogue"])
+    bpy.ops.retake.add_head()
+    assert not strips_to_use(bpy.context), "it drives the first head"
 
 
 @needs_audio
