@@ -6,6 +6,7 @@ from __future__ import annotations
 import bpy
 
 from ..core.library import Library
+from ..core.timing import AudioClock
 from ..scene import keeping, sharing, state
 from ..scene.shot import Shot, locked_frames, recording_for_takes
 from ..scene.writer import Books
@@ -49,6 +50,14 @@ def name_of_shown(shot: Shot, library: Library, shown: int) -> str:
     return f"{shot.head.name} {take.name if take is not None else 'take'}"
 
 
+def frames_of(books: Books) -> str:
+    """The frames in which takes play, in words."""
+    if books.notes.clock is None or not books.library.comp:
+        return "the takes"
+    frames = AudioClock(*books.notes.clock).frame_span(direct.whole_of(books.library))
+    return f"frames {frames.start:.0f} to {frames.end:.0f}"
+
+
 class RETAKE_OT_keep_take(KeepOperator, bpy.types.Operator):
     """Copy what plays into an ordinary Action with a fake user"""
 
@@ -76,11 +85,13 @@ class RETAKE_OT_push_to_nla(KeepOperator, bpy.types.Operator):
     def execute(self, context: Context) -> Outcome:
         """Push it down."""
 
-        def work() -> None:
+        def work() -> list[str]:
             shot = current_shot(context)
             books, others = books_of(shot), [record for record, _ in sharing.sharing_records(shot)]
-            keeping.push_to_nla(shot, name_of_shown(shot, books.library, books.notes.shown), books)
+            name, frames = name_of_shown(shot, books.library, books.notes.shown), frames_of(books)
+            departed = keeping.push_to_nla(shot, name, books)
             save_everywhere(shot, books, others)
+            return [f"The NLA track '{name}' plays {frames} now; a take shown anew goes on top of it.", *departed]
 
         return reporting(self, work)
 
@@ -98,12 +109,14 @@ class RETAKE_OT_bake_take(KeepOperator, bpy.types.Operator):
             shot = current_shot(context)
             books, others = books_of(shot), [record for record, _ in sharing.sharing_records(shot)]
             locked = locked_frames(books.notes, recording_for_takes(shot)) if books.notes.locked else []
-            left = keeping.bake(shot, books, locked)
+            frames = frames_of(books)
+            left, departed = keeping.bake(shot, books, locked)
             save_everywhere(shot, books, others)
+            done = f"The generated keys of {frames} are plain keyframes now, which takes keep."
             notices = [f"Not baked, as the curve is locked, muted, driven or constrained: {', '.join(left)}."] * bool(
                 left
             )
-            return notices + ["The locked spans stay as they are."] * bool(locked)
+            return [done, *departed, *notices] + ["The locked spans stay as they are."] * bool(locked)
 
         return reporting(self, work)
 

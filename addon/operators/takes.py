@@ -178,7 +178,14 @@ class RETAKE_OT_delete_take(TakeOperator, bpy.types.Operator):
 
     def execute(self, context: Context) -> Outcome:
         """Delete it."""
-        return reporting(self, lambda: change_library(current_shot(context), lambda library: library.delete(self.take)))
+
+        def work() -> list[str]:
+            shot = current_shot(context)
+            name = state.load_library(shot.record).take(self.take).name
+            change_library(shot, lambda library: library.delete(self.take))
+            return [f"{name} is deleted; Recover Takes brings it back until Blender closes."]
+
+        return reporting(self, work)
 
 
 class RETAKE_OT_recover_takes(bpy.types.Operator):
@@ -199,10 +206,11 @@ class RETAKE_OT_recover_takes(bpy.types.Operator):
     def execute(self, context: Context) -> Outcome:
         """Bring back all of them."""
 
-        def work() -> None:
+        def work() -> list[str]:
             shot = current_shot(context)
             lost = history.lost_takes(shot.record, state.load_library(shot.record))
             change_library(shot, lambda library: [bring_back(library, take) for take in lost])
+            return [f"Back in the list: {', '.join(take.name for take in lost)}. Click one to show it."]
 
         return reporting(self, work)
 
@@ -234,16 +242,19 @@ class RETAKE_OT_lock_span(bpy.types.Operator):
     def execute(self, context: Context) -> Outcome:
         """Lock or release."""
 
-        def work() -> None:
+        def work() -> list[str]:
             shot = current_shot(context)
             notes = state.load_notes(shot.record)
             clock = written_clock(notes, recording_for_takes(shot))
             span = clock.second_span(Span(self.frame_start, self.frame_end))
+            released = [Span(*each) for each in notes.locked if each[0] <= span.end and each[1] >= span.start]
             if self.unlock:
-                notes.locked = [(a, b) for a, b in notes.locked if b < span.start or a > span.end]
+                notes.locked = [each for each in notes.locked if Span(*each) not in released]
             else:
                 notes.locked.append((span.start, span.end))
             state.save_notes(shot.record, notes)
+            frames = [clock.frame_span(each) for each in released] if self.unlock else []
+            return [f"Frames {each.start:.0f} to {each.end:.0f} are released: show a take there." for each in frames]
 
         return reporting(self, work)
 

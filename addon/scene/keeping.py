@@ -49,8 +49,11 @@ def keep_as_action(shot: Shot, name: str) -> list[bpy.types.Action]:
     return kept
 
 
-def push_to_nla(shot: Shot, name: str, books: Books) -> None:
+def push_to_nla(shot: Shot, name: str, books: Books) -> list[str]:
     """Push the assigned actions down into new NLA tracks, as the NLA editor does; takes can be shown anew on top.
+
+    Returns:
+        Sentences about what our keys were taken off.
 
     Raises:
         InputError: Nothing of ours plays, or a strip is being tweaked.
@@ -58,7 +61,7 @@ def push_to_nla(shot: Shot, name: str, books: Books) -> None:
     owners = _owners(shot)
     if any(owner.animation_data.use_tweak_mode for owner in owners):
         raise InputError("An NLA strip is being tweaked.", "Leave tweak mode first.")
-    clear_departed(shot, books)
+    departed = clear_departed(shot, books)
     for owner in owners:
         for target in shot.own_targets(owner):
             if target.fcurve is not None:
@@ -66,9 +69,10 @@ def push_to_nla(shot: Shot, name: str, books: Books) -> None:
         compat.push_down(owner, name)
         give_extrapolation_back(owner, shot.role_of(owner), books.notes)
     _start_anew(books)
+    return departed
 
 
-def bake(shot: Shot, books: Books, locked: Sequence[Span]) -> list[str]:
+def bake(shot: Shot, books: Books, locked: Sequence[Span]) -> tuple[list[str], list[str]]:
     """Turn our keys into the animator's, with a key on every frame from the first of ours to the last.
 
     Args:
@@ -77,17 +81,18 @@ def bake(shot: Shot, books: Books, locked: Sequence[Span]) -> list[str]:
         locked: Spans of scene frames that the animator locked: nothing changes there.
 
     Returns:
-        Channels of the curves that are left, as they may not be written.
+        Channels of the curves that are left, as they may not be written, and sentences about what our keys were taken
+        off.
 
     Raises:
         InputError: Nothing of ours plays.
     """
-    left = []
-    clear_departed(shot, books, locked)
+    left, owners = [], _owners(shot)
+    departed = clear_departed(shot, books, locked)
     blocked = block_groups_together(
         shot, {target.curve_id: obstacles(target, target.fcurve) for target in shot.targets}
     )
-    for owner in _owners(shot):
+    for owner in owners:
         for target in shot.own_targets(owner):
             if target.fcurve is not None and blocked[target.curve_id].any:
                 left.append(target)
@@ -95,7 +100,7 @@ def bake(shot: Shot, books: Books, locked: Sequence[Span]) -> list[str]:
                 _bake_curve(target.fcurve, shot.shifts[target.curve_id], locked)
         owner.update_tag()
     _start_anew(books, {target.curve_id for target in left})
-    return list(dict.fromkeys(channel for target in left for channel in target.channels))
+    return list(dict.fromkeys(channel for target in left for channel in target.channels)), departed
 
 
 def _owners(shot: Shot) -> list[bpy.types.ID]:

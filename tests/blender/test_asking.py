@@ -140,6 +140,7 @@ def test_the_original_leaves_locked_spans(taken: Stage) -> None:
     assert taken.generated("jawOpen").tolist() == list(range(20, 31))
     assert session.sentence == "The locked spans stay as they are."
     bpy.ops.retake.lock_span(frame_start=20, frame_end=30, unlock=True)
+    assert session.sentence == "Frames 20 to 30 are released: show a take there."
     bpy.ops.retake.show_original()
     assert taken.curve("jawOpen") is None
 

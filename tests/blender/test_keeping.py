@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from retake.addon import compat
+from retake.addon.operators.session import session
 
 from .helpers import GENERATED, Stage, error_of
 
@@ -48,6 +49,8 @@ def test_keep_makes_an_ordinary_action_that_survives(taken: Stage, tmp_path: Pat
 def test_pushed_down_it_plays_the_same_and_takes_go_on_top(taken: Stage) -> None:
     before = evaluated(taken)
     bpy.ops.retake.push_to_nla()
+    track = "The NLA track 'Retake Head Take 1' plays frames -23 to 73 now"
+    assert session.sentence == f"{track}; a take shown anew goes on top of it."
     assert taken.key.animation_data.action is None
     assert [track.name for track in taken.key.animation_data.nla_tracks] == ["Retake Head Take 1"]
     assert np.abs(evaluated(taken) - before).max() <= 1e-5
@@ -60,6 +63,7 @@ def test_pushed_down_it_plays_the_same_and_takes_go_on_top(taken: Stage) -> None
 def test_baked_keys_are_the_animators(taken: Stage) -> None:
     before = taken.tracks(FRAMES)
     bpy.ops.retake.bake_take()
+    assert session.sentence == "The generated keys of frames -23 to 73 are plain keyframes now, which takes keep."
     for name in taken.curve_ids():
         table = taken.table(name)
         assert not (table["type"] == GENERATED).any()

@@ -17,6 +17,7 @@ import pytest
 from retake.addon.core.client import ClientState, find_python
 from retake.addon.operators import session as sessions
 from retake.addon.operators.backend import watch
+from retake.addon.operators.generate import start_slices, write_result
 from retake.addon.operators.session import ROOT, poll, session
 
 from .helpers import Stage, backend_pid, error_of
@@ -56,6 +57,37 @@ def test_a_result_finds_its_scene_while_another_is_active(stage: Stage) -> None:
     assert session.job.failure is None
     bpy.context.window.scene = home
     assert len(stage.generated("jawOpen")) > 40
+
+
+def test_what_is_undone_while_takes_are_made_stays_undone(stage: Stage) -> None:
+    bpy.ops.ed.undo_push(message="before")
+    stage.key_value("jawOpen", 20, 0.6)
+    bpy.ops.ed.undo_push(message="key")
+    bpy.ops.retake.new_takes(count=1, wait=False)
+    bpy.ops.ed.undo()
+    pump()
+    assert session.job.failure is None
+    assert len(stage.generated("jawOpen")) == len(stage.table("jawOpen")) > 40
+
+
+def test_a_write_that_is_undone_half_way_is_made_anew(stage: Stage) -> None:
+    bpy.ops.ed.undo_push(message="before")
+    stage.key_value("tongueOut", 20, 0.6)
+    bpy.ops.ed.undo_push(message="key")
+    bpy.ops.retake.new_takes(count=1, wait=False)
+    job = session.job
+    while job.is_running:
+        for event in session.client.poll():
+            sessions._take(job, event)
+        time.sleep(0.005)
+    writing = start_slices(write_result(job))
+    for _ in range(8):
+        assert not writing.advance(0.0)
+    bpy.ops.ed.undo()
+    assert writing.is_closed
+    assert not session.slices
+    bpy.ops.retake.receive(request=job.request)
+    assert len(stage.generated("tongueOut")) == len(stage.table("tongueOut")) > 40
 
 
 def test_a_result_that_cannot_be_written_is_a_sentence_and_leaves_the_pump_whole(stage: Stage) -> None:

@@ -86,3 +86,23 @@ def test_a_take_deleted_before_saving_under_another_name_is_recovered(taken: Sta
     save(tmp_path / "v2.blend")
     bpy.ops.retake.recover_takes()
     assert list(library(taken).takes) == [1, 2]
+
+
+def test_takes_come_along_when_a_scene_is_appended(taken: Stage, tmp_path: Path) -> None:
+    taken.generate(count=1, seed=9, parts=PARTS)
+    name, shown = taken.scene.name, taken.table("eyeBlinkLeft").tobytes()
+    save(tmp_path / "shot.blend")
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    with bpy.data.libraries.load(str(tmp_path / "shot.blend"), link=False) as (_, wanted):
+        wanted.scenes = [name]
+    scene = wanted.scenes[0]
+    bpy.context.window.scene = scene
+    head = scene.retake.heads[0].head
+    scene.view_layers[0].objects.active = head
+    appended = Stage(head)
+    assert list(library(appended).takes) == [1, 2]
+    assert appended.table("eyeBlinkLeft").tobytes() == shown
+    bpy.ops.retake.show_take(take=1)
+    assert appended.table("eyeBlinkLeft").tobytes() != shown
+    bpy.ops.retake.show_take(take=2)
+    assert appended.table("eyeBlinkLeft").tobytes() == shown

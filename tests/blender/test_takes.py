@@ -12,6 +12,7 @@ import pytest
 
 from retake.addon.core.library import Library
 from retake.addon.operators.generate import shown_and_stale
+from retake.addon.operators.session import session
 from retake.addon.scene.state import load_library
 
 from .helpers import Stage, error_of
@@ -132,7 +133,9 @@ def test_a_shown_take_is_not_deleted(taken: Stage) -> None:
 def test_deleted_takes_are_recovered(taken: Stage) -> None:
     values = library(taken).takes[2].values
     bpy.ops.retake.delete_take(take=2)
+    assert session.sentence == "Take 2 is deleted; Recover Takes brings it back until Blender closes."
     bpy.ops.retake.recover_takes()
+    assert session.sentence == "Back in the list: Take 2. Click one to show it."
     assert np.array_equal(library(taken).takes[2].values, values)
     with pytest.raises(RuntimeError, match="No take was deleted or undone"):
         bpy.ops.retake.recover_takes()
