@@ -48,8 +48,8 @@ class RETAKE_PG_row(bpy.types.PropertyGroup):
         name="Offset", precision=3, description="The property's value where the channel is 0"
     )
     limited: bpy.props.BoolProperty(name="Limits", description="Never write beyond the limits")
-    low: bpy.props.FloatProperty(name="Least", default=0.0)
-    high: bpy.props.FloatProperty(name="Greatest", default=1.0)
+    low: bpy.props.FloatProperty(name="Least", default=0.0, description="Counts while Limits is on")
+    high: bpy.props.FloatProperty(name="Greatest", default=1.0, description="Counts while Limits is on")
 
 
 RETAKE_PG_row.__annotations__["thing"] = (

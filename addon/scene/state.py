@@ -84,7 +84,8 @@ RETAKE_PG_head.__annotations__["sparse"] = (
 )
 RETAKE_PG_head.__annotations__["tolerance"] = (
     "bpy.props.FloatProperty(name='Tolerance', default=0.2, min=0.02, max=5.0, precision=2, step=5, options=set(), "
-    "update=write_anew, description='How far a sparse curve may move any point of the face off the take, mm')"
+    "update=write_anew, description='How far a sparse curve may move any point of the face off the take, mm; "
+    "counts while Sparse Keys is on')"
 )
 for _part in PARTS:
     _label = _part.replace("_", " ")

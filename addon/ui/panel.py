@@ -52,7 +52,9 @@ class RETAKE_PG_wanted(bpy.types.PropertyGroup):
         "and follow the recording less. The middle is as trained",
     )
     lock_seed: bpy.props.BoolProperty(name="Lock Seed", description="Begin with this seed instead of a new one")
-    seed: bpy.props.IntProperty(name="Seed", min=0, description="Seed of the first take; the others follow it")
+    seed: bpy.props.IntProperty(
+        name="Seed", min=0, description="Seed of the first take; the others follow it. Close the lock to set it"
+    )
 
     count: bpy.props.IntProperty(name="Takes", default=3, min=1, max=16, description="How many takes to make")
     range_mode: bpy.props.EnumProperty(items=RANGE_ITEMS, name="Range", description="What stretch to generate")

@@ -14,6 +14,7 @@ from retake.addon.scene.rig import lip_model
 from retake.addon.scene.shot import find_head, lip_pairs, metres_a_unit, open_shot
 from retake.addon.scene.targets import control_keys
 from retake.backend.protocol import CHANNEL_NAMES
+from retake.tools.arrays_head import add_head_of
 
 from .helpers import Stage
 
@@ -80,3 +81,16 @@ def gap_of_channels(head: Stage, model: LipModel, frames: np.ndarray) -> np.ndar
 def test_a_head_without_armature_has_no_part_head(head: Stage) -> None:
     assert "head" not in open_shot(bpy.context.scene, head.head).parts
     assert {"mouth", "eyes", "upper_face"} <= set(open_shot(bpy.context.scene, head.head).parts)
+
+
+def test_the_demos_head_has_a_neck_and_its_real_size(
+    empty_scene: bpy.types.Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_head_of(ICT)
+    head = bpy.context.view_layer.objects.active
+    assert "a unit is taken for 0.01 m; 51 controls, without tongueOut." in capsys.readouterr().out
+    shot = open_shot(empty_scene, head)
+    assert "head" in shot.parts
+    assert shot.neck.name == "neck"
+    bpy.context.view_layer.update()
+    assert 0.2 < head.dimensions.z < 0.5
