@@ -19,6 +19,7 @@ from .ledger import Ledger, WrittenCurve
 from .matching import FRAME_TOLERANCE, VALUE_TOLERANCE, nearest_frames
 from .statuses import CurveState, Finding, FindingKind, KeyStatus
 from .timing import FloatArray, Span, whole_frames_within
+from .wording import shortened
 
 RESHAPED_KEYS = 5  # more consecutive changed keys than this are one reshaped span
 MIN_BAKE_KEYS = 6  # a channel with fewer keys in the range is no bake, however short the range
@@ -212,19 +213,15 @@ def _as_one(group: Sequence[Finding]) -> Finding:
     return Finding(group[0].kind, keys, span, _SENTENCES[group[0].kind](names, count, span), names)
 
 
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
 def _reshaped_sentence(names: Sequence[str], count: str, span: Span) -> str:
-    return f"{count} generated keys in a row of {_listed(names)} were changed {_frames(span)}. {_CHOICES}"
+    return f"{count} generated keys in a row of {shortened(names, 3)} were changed {_frames(span)}. {_CHOICES}"
 
 
 def _bake_sentence(names: Sequence[str], count: str, span: Span) -> str:
     verb = "is" if len(names) == 1 else "are"
     keys = f"{count[:1].lower()}{count[1:]} keys"
     return (
-        f"{_listed(names)} {verb} baked: {keys} {_frames(span)}. "
+        f"{shortened(names, 3)} {verb} baked: {keys} {_frames(span)}. "
         "Keep leaves them as they are, Replace removes them and generates."
     )
 
@@ -246,7 +243,7 @@ def _operation_finding(group: Sequence[tuple[CurveState, _Operation]]) -> Findin
     amount = f"by {first.offset:g}" if is_shift else f"by the factor {first.scale:g}"
     what = ("shifted" if is_shift else "scaled") + (" in time" if first.is_time else " in value")
     names = list(dict.fromkeys(_named(state.keys.channels) for state, _ in group))
-    sentence = f"Most generated keys of {_listed(names)} were {what} {amount} {_frames(span)}. {_CHOICES}"
+    sentence = f"Most generated keys of {shortened(names, 3)} were {what} {amount} {_frames(span)}. {_CHOICES}"
     return Finding(FindingKind.SHIFTED if is_shift else FindingKind.SCALED, keys, span, sentence, tuple(names))
 
 

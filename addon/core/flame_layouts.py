@@ -32,6 +32,7 @@ from .array_file import read_arrays
 from .flame import rotation_matrices
 from .flame_sequence import POSES, FlameSequence
 from .rotations import of_matrices, of_six
+from .wording import shortened
 
 FloatArray = NDArray[np.float64]
 
@@ -159,8 +160,7 @@ def _listed(names: Sequence[str], arrays: Mapping[str, Any]) -> str:
     """What a file was found to hold."""
     if tuple(names) == ("",):
         return f"one array of shape {getattr(arrays.get(''), 'shape', '')}".rstrip()
-    shown = ", ".join(str(name)[:30] for name in names[:_NAMED])
-    return (shown or "nothing") + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+    return shortened([str(name)[:30] for name in names], _NAMED) or "nothing"
 
 
 def _sequence(layout: Layout, arrays: Mapping[str, Any], names: Sequence[str], name: str) -> FlameSequence:

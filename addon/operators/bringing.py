@@ -10,7 +10,8 @@ import bpy
 
 from ...backend.errors import InputError
 from .. import compat
-from ..scene.performance import Performance, Written, beyond_limits, past_the_end, shortened, write_tracks
+from ..core.wording import shortened
+from ..scene.performance import Performance, Written, beyond_limits, past_the_end, write_tracks
 from ..scene.pointer import counting
 from ..scene.shot import Shot
 from .common import Context, Outcome, current_shot, refuse, reporting, why_no_head, why_no_shape_keys

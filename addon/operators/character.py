@@ -11,6 +11,7 @@ import bpy
 
 from ...backend.errors import InputError
 from ..core.poses import label_of
+from ..core.wording import shortened
 from ..scene import state
 from ..scene.character import armature_of, is_driven_too, leave_alone, other_meshes
 from ..scene.flame_controls import correct_control, corrected_names
@@ -175,7 +176,7 @@ class RETAKE_OT_use_drivers(TableOperator, bpy.types.Operator):
                 raise InputError("No driven shape key of this head lacks a row.")
             told = f"{added} channel{'s are' if added != 1 else ' is'} performed by what drives them."
             again = f"{mended} row{'s name' if mended != 1 else ' names'} again what drives them."
-            more = " ".join(f"Left: {', '.join(names)}. {reason}" for reason, names in left.items())
+            more = " ".join(f"Left: {shortened(names)}. {reason}" for reason, names in left.items())
             return [*[told] * bool(added or not mended), *[again] * bool(mended), *[more] * bool(more)]
 
         return reporting(self, work)

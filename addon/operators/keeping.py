@@ -7,6 +7,7 @@ import bpy
 
 from ..core.library import Library
 from ..core.timing import AudioClock
+from ..core.wording import shortened
 from ..scene import keeping, sharing, state
 from ..scene.shot import Shot, locked_frames, recording_for_takes
 from ..scene.writer import Books
@@ -113,7 +114,7 @@ class RETAKE_OT_bake_take(KeepOperator, bpy.types.Operator):
             left, departed = keeping.bake(shot, books, locked)
             save_everywhere(shot, books, others)
             done = f"The generated keys of {frames} are plain keyframes now, which takes keep."
-            notices = [f"Not baked, as the curve is locked, muted, driven or constrained: {', '.join(left)}."] * bool(
+            notices = [f"Not baked, as the curve is locked, muted, driven or constrained: {shortened(left)}."] * bool(
                 left
             )
             return [done, *departed, *notices] + ["The locked spans stay as they are."] * bool(locked)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from ..core.channels import channels_of
 from ..core.curves import KeyType
 from ..core.findings import joined
 from ..core.keys import Choice, CurveState, Finding, FindingKind, KeyState, KeyStatus
+from ..core.wording import shortened
 from ..scene.shot import Shot
 
 
@@ -27,7 +28,7 @@ class UndecidedError(InputError):
         self.found = found
 
 
-_VISIBLE, _NAMED = 0.02, 6  # what is cut off of a shape key's value before it is told; names in a sentence
+_VISIBLE = 0.02  # what is cut off of a shape key's value before it is told
 _OURS = (KeyStatus.GENERATED, KeyStatus.CORRECTED, KeyStatus.REPLACED)
 
 
@@ -100,13 +101,7 @@ def obstacle_notices(curves: Iterable[CurveState]) -> list[str]:
     for curve in curves:
         if curve.keys.obstacle:
             by_obstacle.setdefault(curve.keys.obstacle, {}).update(dict.fromkeys(curve.keys.channels))
-    return [f"Not written because of a {reason}: {_first(list(names))}." for reason, names in by_obstacle.items()]
-
-
-def _first(names: Sequence[str]) -> str:
-    """The first few of some names, and how many more there are."""
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+    return [f"Not written because of a {reason}: {shortened(list(names))}." for reason, names in by_obstacle.items()]
 
 
 def reached_limits(shot: Shot) -> list[str]:
@@ -123,4 +118,4 @@ def reached_limits(shot: Shot) -> list[str]:
     passed = list(dict.fromkeys(passed))  # the meshes of a character have the same ones
     if not passed:
         return []
-    return [f"These shape keys reach their slider limits: {_first(passed)}."]
+    return [f"These shape keys reach their slider limits: {shortened(passed)}."]

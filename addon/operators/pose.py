@@ -10,6 +10,7 @@ from ...backend.protocol import CHANNEL_NAMES, PARTS
 from ..core.channels import channels_of
 from ..core.poses import GROUPS, MOUTH_SHAPES, SHAPED, shape_values
 from ..core.steps import finish
+from ..core.wording import shortened
 from ..scene import keying, state
 from ..scene.shot import Shot
 from . import direct
@@ -41,7 +42,7 @@ def told(shot: Shot, count: int, what: str, frames: str, left: list[str]) -> lis
     """What was keyed, where ("frame 7"), what to press, and what was left alone."""
     update = " Press Update Take to let the rest follow." if shot.record.library else ""
     sentences = [f"{count} {what}{'s' if count != 1 else ''} keyed at {frames}.{update}"]
-    return [*sentences, f"Left as they are: {', '.join(left)}."] if left else sentences
+    return [*sentences, f"Left as they are: {shortened(left)}."] if left else sentences
 
 
 class RETAKE_OT_key_pose(KeyingOperator, bpy.types.Operator):

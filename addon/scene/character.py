@@ -11,6 +11,7 @@ import bpy
 
 from .. import compat
 from ..core.binding import Property
+from ..core.wording import shortened
 from . import state
 from .targets import Target, obstacles, place_in, shape_groups, shape_key_targets
 
@@ -97,7 +98,7 @@ def left_notices(targets: Sequence[Target], meshes: Sequence[bpy.types.Object], 
                 reason = "it would show several of the head's"
             if reason not in ("", "driven") and target.block is not None:
                 found.setdefault(reason, []).append(target.block.name)
-        told = "; ".join(f"{', '.join(names)} ({reason})" for reason, names in found.items())
+        told = "; ".join(f"{shortened(names)} ({reason})" for reason, names in found.items())
         sentences += [f"'{thing.name}' keeps its own {told}."] * bool(found)
     return sentences
 

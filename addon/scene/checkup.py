@@ -11,6 +11,7 @@ import bpy
 import numpy as np
 
 from .. import compat
+from ..core.wording import shortened
 from .keying import OURS
 from .shot import Shot
 from .targets import Target
@@ -129,10 +130,10 @@ def _curves(shot: Shot, written: set[str]) -> Iterator[Cause]:
         if target.driver is not None:
             driven.append(target.curve_id)
     if muted:
-        names = ", ".join(name for name, _ in muted[:6]) + (f" and {len(muted) - 6} more" if len(muted) > 6 else "")
+        names = shortened([name for name, _ in muted])
         yield Cause("muted", f"These channels are muted: {names}.", "Unmute Them", lambda: _unmute(muted))
     if driven:
-        sentence = f"These channels are driven, and keys on them play nothing: {', '.join(driven[:6])}."
+        sentence = f"These channels are driven, and keys on them play nothing: {shortened(driven)}."
         yield Cause("driven", f"{sentence} Remove the drivers where the take shall play.")
 
 
@@ -160,12 +161,12 @@ def _sliders(shot: Shot) -> Iterator[Cause]:
         if co[1::2].max() > block.slider_max + 1e-6 or co[1::2].min() < block.slider_min - 1e-6:
             clamped.append((block, float(co[1::2].min()), float(co[1::2].max())))
     if clamped:
-        names = ", ".join(block.name for block, _, _ in clamped)
+        names = shortened([block.name for block, _, _ in clamped])
         yield Cause(
             "clamped", f"The sliders of {names} end before the take does.", "Widen Them", lambda: _widen(clamped)
         )
     if muted:
-        names = ", ".join(block.name for block in muted)
+        names = shortened([block.name for block in muted])
         yield Cause("shape_mute", f"These shape keys are muted: {names}.", "Unmute Them", lambda: _set_all(muted))
 
 

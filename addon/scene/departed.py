@@ -19,6 +19,7 @@ from .. import compat
 from ..core.keys import KeyStatus
 from ..core.ledger import WrittenCurve
 from ..core.timing import Span
+from ..core.wording import shortened
 from .edit import GENERATED, locked_stretches
 from .key_table import Table, read_table
 from .orphans import without_orphans
@@ -27,7 +28,6 @@ from .targets import Target, obstacles, place_in
 from .timeline import tweak_shift
 from .writer import Books, clear_of_ours, promoted
 
-_NAMED = 6  # names in a sentence
 _QUOTED = re.compile(r'\["((?:[^"\\]|\\.)*)"\]')
 
 
@@ -137,5 +137,4 @@ def _names(found: Iterable[_Departed]) -> str:
     for each in found:
         quoted = _QUOTED.search(each.target.data_path)
         names[f"'{quoted[1] if quoted is not None else each.target.owner.name}'"] = None
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(list(names)[:_NAMED]) + more
+    return shortened(list(names))

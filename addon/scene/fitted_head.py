@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from ...backend.errors import RigError
 from .. import compat
 from ..core.vertex_fit import FitRig, Jaw
+from ..core.wording import shortened
 from .axes import MODEL_TO_BLENDER, rotation_path
 from .driven import FrameSampler
 from .flame_head import EXPRESSION, IDENTITY, is_flame_head, jaw_turns, pose_key_names
-from .performance import BY_THE_NLA, is_constrained, shortened, why_target_is_left
+from .performance import BY_THE_NLA, is_constrained, why_target_is_left
 from .shot import Shot, armature_of, metres_a_unit
 from .targets import Target, evaluate, shape_key_targets
 from .timeline import tweak_shift

@@ -13,9 +13,10 @@ from ...backend.protocol import JOINT_NAMES
 from ..core.bounded import solve_within
 from ..core.flame_sequence import FlameSequence
 from ..core.vertex_fit import FitRig, fit_vertices, show
+from ..core.wording import shortened
 from .fitted_head import FittedHead, read_head
 from .flame_head import EXPRESSION, key_name
-from .performance import Track, followers, key_target, rotation_track, shortened
+from .performance import Track, followers, key_target, rotation_track
 from .shot import Shot
 
 FloatArray = NDArray[np.float64]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ...backend.protocol import CONTROL_NAMES, JOINT_NAMES
 from ..core.flame_sequence import FlameSequence
+from ..core.wording import shortened
 from .axes import to_blender
 from .flame_head import EXPRESSION, IDENTITY, control_expressions, is_flame_head, key_name, model_name
 from .key_table import read_table
@@ -26,7 +27,6 @@ from .performance import (
     key_target,
     location_track,
     rotation_track,
-    shortened,
     why_left,
 )
 from .played import play, turn_and_place, weights

@@ -37,7 +37,6 @@ FloatArray = NDArray[np.float64]
 
 JITTER = 3
 _REASONS, BY_THE_NLA = ("driven", "constrained", "muted", "locked"), "played by the NLA"
-_NAMED = 6  # names in a sentence
 _VISIBLE = 0.02  # what is cut off of a shape key's value before it is told
 
 
@@ -225,12 +224,6 @@ def beyond_limits(tracks: Sequence[Track]) -> list[str]:
             if values.min() < block.slider_min - _VISIBLE or values.max() > block.slider_max + _VISIBLE:
                 passed[block.name] = None
     return list(passed)
-
-
-def shortened(names: Sequence[str]) -> str:
-    """Some names, the first few in full."""
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
 
 
 def past_the_end(scene: bpy.types.Scene, last: int) -> list[str]:

@@ -12,6 +12,7 @@ from ...backend.errors import InputError
 from ...backend.protocol import CONTROL_NAMES
 from ..core.poses import label_of
 from ..core.rig_names import unmapped
+from ..core.wording import shortened
 from ..operators.character import is_good, presets, unrowed_targets, why_not_changed
 from ..operators.common import record_in, why_no_head, why_no_shape_keys
 from ..scene.character import armature_of, is_driven_too, left_notices, other_meshes, with_other_meshes
@@ -144,8 +145,7 @@ def _draw_found(layout: bpy.types.UILayout, context: bpy.types.Context, record: 
     column = layout.column(align=True)
     column.label(text=f"{len(CONTROL_NAMES) - len(missing)} of {len(CONTROL_NAMES)} controls are carried")
     if missing:
-        named = ", ".join(map(label_of, missing[:12])) + (f" and {len(missing) - 12} more" if len(missing) > 12 else "")
-        _sentence(column, context, f"Nothing carries {named}.", "INFO")
+        _sentence(column, context, f"Nothing carries {shortened([*map(label_of, missing)], 12)}.", "INFO")
     driven = unrowed_targets(context)
     if driven:
         told = "1 shape key is driven, and is" if len(driven) == 1 else f"{len(driven)} shape keys are driven, and are"
