@@ -17,7 +17,9 @@ With `--window VERSION`, a windowed Blender instead, found as `scripts/test.py -
 
 * longest_callback_ms_NAME: longest call of ours by Blender (modal, draw, poll, timer) while two takes are generated
 * switch_ms_NAME, undo_ms_NAME, redo_ms_NAME: until another take's curves are written, with the undo step; NAME is
-  300_frames or five_minutes
+  300_frames or five_minutes; switch_first_ms_NAME is the first switch, before anything is remembered
+* sparse_on_ms_NAME, sparse_switch_first_ms_NAME, sparse_switch_ms_NAME: until Sparse Keys is on; then the first
+  switches to each take, and those after them
 * playback_fps_retake, playback_fps_bare: three heads, five minutes, sound, solid view, 24 fps asked; bare is without
   the extension
 * scrub_ms_retake, scrub_ms_bare: going to a frame and drawing the window

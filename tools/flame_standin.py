@@ -55,9 +55,7 @@ def make_standin(template_file: Path, head_file: Path, seed: int = 0) -> StandIn
         corners = template[faces[file["landmark68_face"]]]
         landmarks = np.einsum("lc,lcx->lx", file["landmark68_bary"].astype(np.float64), corners)
     with np.load(head_file) as file:
-        head = {
-            name: file[name] for name in ("v_template", "f", "controls", "weights", "landmarks68", "inner_lip_pairs")
-        }
+        head = {name: file[name] for name in _OF_THE_HEAD}
         names = [str(name) for name in file["control_names"]]
     carried = _Carrier(template, faces, landmarks, head)
     controls = np.stack([carried.field(control) for control in head["controls"].astype(np.float64)])

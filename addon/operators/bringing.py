@@ -11,7 +11,7 @@ import bpy
 from ...backend.errors import InputError
 from .. import compat
 from ..core.wording import shortened
-from ..scene.performance import Performance, Written, beyond_limits, past_the_end, write_tracks
+from ..scene.performance import Performance, Written, beyond_limits, left_told, past_the_end, write_tracks
 from ..scene.pointer import counting
 from ..scene.shot import Shot
 from .common import Context, Outcome, current_shot, refuse, reporting, why_no_head, why_no_shape_keys
@@ -102,8 +102,7 @@ def told(scene: bpy.types.Scene, first: int, performance: Performance, written: 
         sentences.append(f"Left out, as the head has no place for them: {shortened(performance.left)}.")
     if performance.untold:
         sentences.append(f"Left as they are, as the file does not tell them: {shortened(performance.untold)}.")
-    for reason, names in written.left.items():
-        sentences.append(f"Left as they are, as they are {reason}: {shortened(names)}.")
+    sentences += left_told(written)
     if muted := sorted({target.block.name for target in targets if target.block is not None and target.block.mute}):
         sentences.append(f"These shape keys are muted, so nothing is seen of them: {shortened(muted)}.")
     if passed := beyond_limits(written.tracks):

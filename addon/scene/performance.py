@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ...backend.errors import RigError
 from .. import compat
 from ..core.matching import nearest_frames
+from ..core.wording import shortened
 from . import state
 from .axes import model_to_quaternions, quaternion_to_components, rotation_path
 from .curve_writer import write_edit
@@ -211,6 +212,11 @@ def _is_the_nlas(target: Target) -> bool:
     if data is None or data.action is None or (fcurve is not None and len(fcurve.keyframe_points)):
         return False
     return (target.data_path, target.index) in compat.nla_properties(target.owner)
+
+
+def left_told(written: Written) -> list[str]:
+    """A sentence for each reason why tracks were left, with their names."""
+    return [f"Left as they are, as they are {reason}: {shortened(names)}." for reason, names in written.left.items()]
 
 
 def beyond_limits(tracks: Sequence[Track]) -> list[str]:

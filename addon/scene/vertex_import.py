@@ -36,7 +36,7 @@ from .fitted_head import (
     shift_to_bone,
     turn_to_bone,
 )
-from .performance import Track, components_of, followers, head_track, past_the_end, write_tracks
+from .performance import Track, Written, components_of, followers, head_track, left_told, past_the_end, write_tracks
 from .shot import Shot, metres_a_unit
 from .targets import Target
 from .timeline import tweak_shift
@@ -106,12 +106,13 @@ def import_vertices(shot: Shot, options: Options, tell: Callable[[int], None]) -
     tracks += followers(shot, tracks)
     _check_writable(fitted, tracks)
     tracks += _add_correctives(fitted, added, positions)
-    _write(shot, tracks, options.frame)
+    written = _write(shot, tracks, options.frame)
     last = options.frame + len(positions) - 1
     frames = f"{N} frame{'s' if N != 1 else ''} at {options.fps:g} fps"
     return [
         f"{options.path.name}: {frames}, keyed on frames {options.frame} to {last}. {' '.join(motion.notices)}",
         *fitted.notices,
+        *left_told(written),
         _told(fitted, fit, added, options),
         *past_the_end(shot.scene, last),
     ]
@@ -219,7 +220,7 @@ def _check_writable(fitted: FittedHead, tracks: Sequence[Track]) -> None:
             raise InputError(f"The action '{action.name}' is linked from another file.", "Make it local.")
 
 
-def _write(shot: Shot, tracks: Sequence[Track], frame: int) -> None:
+def _write(shot: Shot, tracks: Sequence[Track], frame: int) -> Written:
     """Key what moves, or has a curve; what stands at rest gets none."""
     moving = []
     for track in tracks:
@@ -228,8 +229,7 @@ def _write(shot: Shot, tracks: Sequence[Track], frame: int) -> None:
             continue
         for target in track.targets:
             target.set_static(_at_rest(target))
-    if moving:
-        write_tracks(shot, moving, frame)
+    return write_tracks(shot, moving, frame) if moving else Written()
 
 
 def _stands(track: Track) -> bool:

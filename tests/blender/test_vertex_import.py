@@ -12,6 +12,7 @@ import pytest
 
 from retake.addon import compat
 from retake.addon.core.vertex_fit import FitRig, fit_vertices, show
+from retake.addon.operators.session import session
 from retake.addon.scene.axes import to_blender
 from retake.addon.scene.fitted_head import CORRECTIVE, read_head
 from retake.addon.scene.shot import find_head
@@ -278,6 +279,10 @@ def test_a_neck_that_is_keyed_does_not_turn_the_head_once_more(ours: Stage, tmp_
     vertices = np.einsum("nab,nvb->nva", turn, still)
     bpy.ops.retake.import_vertices(filepath=written(tmp_path, vertices), frame_start=1, correctives=False)
     assert max(apart_mm(ours, 1 + frame, vertices[frame]) for frame in (0, 9, 14, N - 1)) < 0.3
+    for name in ours.neck_ids():
+        ours.curve(name).lock = True
+    bpy.ops.retake.import_vertices(filepath=written(tmp_path, vertices), frame_start=1, correctives=False)
+    assert "Left as they are, as they are locked: turn of neck." in session.sentence
 
 
 def test_what_a_take_shows_comes_back_from_its_vertices(stage: Stage, tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ import numpy as np
 from .sdf import Array, Field, project
 
 COLUMNS = 18
-FRONT_COLUMNS = 9
 CAP_FRONT = 4
 Cell = tuple[int, int]
 

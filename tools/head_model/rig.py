@@ -13,7 +13,6 @@ from .sdf import Array, Field, cast, project
 
 KINTREE = np.array([[-1, 0, 1, 1, 1], [0, 1, 2, 3, 4]])
 JOINT_SIDES = {0: (6.0, -16.5, -2.0), 1: (5.0, -9.5, -2.2), 2: (6.4, -1.9, 0.9)}
-_EYE_RINGS = (80.0, 100.0)
 
 
 def skin_weights(face: Face) -> Array:
