@@ -106,3 +106,16 @@ def test_takes_come_along_when_a_scene_is_appended(taken: Stage, tmp_path: Path)
     assert appended.table("eyeBlinkLeft").tobytes() != shown
     bpy.ops.retake.show_take(take=2)
     assert appended.table("eyeBlinkLeft").tobytes() == shown
+
+
+def test_a_head_that_is_appended_alone_keeps_what_plays(taken: Stage, tmp_path: Path) -> None:
+    name, shown = taken.name, taken.table("eyeBlinkLeft").tobytes()
+    save(tmp_path / "shot.blend")
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    with bpy.data.libraries.load(str(tmp_path / "shot.blend"), link=False) as (_, wanted):
+        wanted.objects = [name]
+    bpy.context.scene.collection.objects.link(wanted.objects[0])
+    bpy.context.view_layer.objects.active = wanted.objects[0]
+    appended = Stage(wanted.objects[0])
+    assert appended.table("eyeBlinkLeft").tobytes() == shown
+    assert not library(appended).takes
