@@ -259,7 +259,8 @@ def stop_slices(*_: object) -> None:
 
 
 def close() -> None:
-    """End the backend process."""
+    """End the backend process; whoever waits for takes is told."""
+    abandon("The backend was ended while takes were generated.")
     if session.client is not None:
         session.client.shutdown()
     stop_slices()

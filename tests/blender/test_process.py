@@ -153,6 +153,18 @@ def test_cancel_leaves_the_scene_as_it_was(stage: Stage) -> None:
     assert len(stage.generated("jawOpen")) > 40
 
 
+def test_a_restart_ends_the_wait_for_what_was_under_way(stage: Stage) -> None:
+    slow(stage)
+    bpy.ops.retake.new_takes(count=1, wait=False)
+    jobs = session.running
+    bpy.ops.retake.start_backend(restart=True)
+    assert [job.failure.code for job in jobs] == ["cancelled", "cancelled"]
+    assert "was ended while takes were generated" in jobs[0].failure.sentence
+    assert not session.running
+    stage.generate(count=1)
+    assert len(stage.generated("jawOpen")) > 40
+
+
 def test_the_panel_follows_a_start_until_the_model_is_there(stage: Stage) -> None:
     bpy.ops.retake.start_backend(restart=True)
     assert session.client.state is ClientState.STARTING
