@@ -11,7 +11,8 @@ backend's has `device`, as it was asked for, and `model` besides. Then requests 
 * {"type": "describe", "id"}
 * {"type": "register_rig", "id", "rig", "channel_names", "control_names"} + v_template (V, 3) m, controls (E, V, 3) m,
   J_regressor (5, V), weights (V, 5)
-* {"type": "generate", "id", "audio", "rig", "parts", "seeds", "range", "guidance", "steps", "scheduler", "style"}
+* {"type": "generate", "id", "audio", "rig", "parts", "seeds", "range", "guidance", "steps", "scheduler", "style",
+  "speaking"} (where the head speaks, [[start s, end s], ...]; silence elsewhere; empty: it speaks everywhere)
   + given_times (G,) s, given_channels (G,) indices into CHANNEL_NAMES, given_values (G,)
 * {"type": "cancel", "id", "target"}
 * {"type": "shutdown", "id"}

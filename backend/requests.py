@@ -24,6 +24,7 @@ class GenerateRequest:
     rig: str
     given: GivenValues
     options: PerformanceOptions
+    speaking: tuple[tuple[float, float], ...] = ()
 
 
 def parse_generate(message: Mapping[str, Any], arrays: Arrays) -> GenerateRequest:
@@ -49,7 +50,11 @@ def parse_generate(message: Mapping[str, Any], arrays: Arrays) -> GenerateReques
     none: list[float] = []
     members = [arrays.get(name, none) for name in ("given_times", "given_channels", "given_values")]
     return GenerateRequest(
-        _member(message, "audio", str), _member(message, "rig", str), GivenValues.of(*members), options
+        _member(message, "audio", str),
+        _member(message, "rig", str),
+        GivenValues.of(*members),
+        options,
+        _speaking(_member(message, "speaking", list, [])),
     )
 
 
@@ -71,6 +76,19 @@ def _member(message: Mapping[str, Any], name: str, kind: Any, *default: Any) -> 
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise OptionsError(f"The request's member '{name}' is {value!r}, which is not what belongs there.")
     return value
+
+
+def _speaking(spans: list[Any]) -> tuple[tuple[float, float], ...]:
+    """Spans of seconds, each a pair in order."""
+    found = []
+    for span in spans:
+        pair = [_number("speaking", time) for time in span] if isinstance(span, list) else []
+        if len(pair) != 2 or not pair[0] < pair[1]:
+            raise OptionsError(
+                f"The request's member 'speaking' holds {span!r}, not a start and a later end in seconds."
+            )
+        found.append((pair[0], pair[1]))
+    return tuple(found)
 
 
 def _number(name: str, value: Any) -> float:

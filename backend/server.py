@@ -154,7 +154,7 @@ class Server:
 
         monitor = Monitor(report, lambda: number in self._cancelled)
         monitor.check()
-        performance = session.generate(request.audio, request.given, request.options, monitor)
+        performance = session.generate(request.audio, request.given, request.options, monitor, request.speaking)
         answer = {
             "seeds": list(request.options.seeds),
             "fps": MODEL_FPS,

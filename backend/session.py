@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from .audio.features import AudioFeatures, FeatureCache
+from .audio.features import AudioFeatures, FeatureCache, Speaking
 from .audio.log_mel import SAMPLE_RATE, normalised_log_mel
 from .devices import available_devices, choose_device
 from .models import DEFAULT_CHECKPOINT, Models, load_checkpoint
@@ -55,6 +55,7 @@ class Session:
         given: GivenValues,
         options: PerformanceOptions,
         monitor: Monitor | None = None,
+        speaking: Speaking = (),
     ) -> Performance:
         """Perform a recording; see `PerformancePipeline`.
 
@@ -63,6 +64,7 @@ class Session:
             given: Values that every take passes through.
             options: What to generate and how.
             monitor: Progress, cancelling, and the seconds of each stage.
+            speaking: Seconds in which the head speaks, see `extract_features`.
 
         Returns:
             The takes.
@@ -75,9 +77,9 @@ class Session:
         options.check()
         self.models.style(options.style)
         monitor = monitor or Monitor()
-        return self._perform(self.hear(audio, monitor), given, options, monitor)
+        return self._perform(self.hear(audio, monitor, speaking), given, options, monitor)
 
-    def hear(self, audio: Path | str, monitor: Monitor | None = None) -> AudioFeatures:
+    def hear(self, audio: Path | str, monitor: Monitor | None = None, speaking: Speaking = ()) -> AudioFeatures:
         """Features of a recording; those heard last are kept, see `FeatureCache`.
 
         Raises:
@@ -85,7 +87,7 @@ class Session:
             CancelledError: The request was cancelled.
         """
         monitor = monitor or Monitor()
-        return self._perform.workers.run(partial(self.features.get, audio, monitor), monitor.halt)
+        return self._perform.workers.run(partial(self.features.get, audio, monitor, speaking), monitor.halt)
 
     def warm_up(self) -> None:
         """Do once what makes a process's first request slow: lazy imports, the networks' first call."""

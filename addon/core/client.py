@@ -238,6 +238,7 @@ class BackendClient:
             "steps": settings.steps,
             "scheduler": settings.scheduler,
             "style": settings.style,
+            "speaking": [list(span) for span in settings.speaking],
         }
         arrays: Arrays = {"given_times": given.times, "given_channels": given.channels, "given_values": given.values}
         return self._ask(_Request(message, arrays, rig))

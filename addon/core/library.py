@@ -214,7 +214,14 @@ class Library:
         self.takes[take] = self.deleted.pop(take)
         self.takes = dict(sorted(self.takes.items()))
 
-    def stale_takes(self, given: Given, clock: AudioClock, recording: str, seconds: float) -> list[int]:
+    def stale_takes(
+        self,
+        given: Given,
+        clock: AudioClock,
+        recording: str,
+        seconds: float,
+        speaking: tuple[tuple[float, float], ...] | None = None,
+    ) -> list[int]:
         """Ids of the takes that were made with other keys or for another recording; cheap enough for a switch.
 
         Args:
@@ -222,9 +229,12 @@ class Library:
             clock: Audio time to scene frames.
             recording: File name of the recording.
             seconds: Its length.
+            speaking: Seconds of it in which the head speaks; None where that is not known.
         """
         now = GivenSet.of_given(given, clock)
         other = self.made_for_other(recording, seconds)
+        if speaking is not None:
+            other += [take for take in self.takes.values() if take.settings.speaking != speaking]
         return [take.id for take in self.takes.values() if take in other or not now.within(take).equals(take.given)]
 
     def made_for_other(self, recording: str, seconds: float) -> list[Take]:

@@ -143,6 +143,11 @@ def _take_chunk(take: Take) -> bytes:
     return _TAKE_CHUNKS[take]
 
 
+def _settings(item: dict[str, Any]) -> Settings:
+    """JSON has lists for tuples."""
+    return Settings(**{**item, "speaking": tuple((start, end) for start, end in item.get("speaking", ()))})
+
+
 def _read_take(item: Mapping[str, Any], arrays: Sequence[NDArray[Any]], chunk: bytes) -> Take:
     names = tuple(str(name) for name in item["channel_names"])
     raw = zlib.decompressobj().decompress(chunk, _MAX_BYTES)
@@ -156,7 +161,7 @@ def _read_take(item: Mapping[str, Any], arrays: Sequence[NDArray[Any]], chunk: b
         start_frame=int(item["start_frame"]),
         channel_names=names,
         values=np.ascontiguousarray(np.bitwise_xor.accumulate(bits, axis=1).view(np.float32).T),
-        settings=Settings(**item["settings"]),
+        settings=_settings(item["settings"]),
         given=GivenSet(*(arrays[number] for number in item["given"])),
         pinned=bool(item["pinned"]),
         note=str(item.get("note", "")),

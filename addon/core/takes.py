@@ -35,6 +35,7 @@ class Settings:
         model: Name of the model, as the backend's hello told.
         recording: File name of the recording; empty where it is not known.
         seconds: Length of the recording.
+        speaking: Spans of its seconds in which the head speaks; none: everywhere.
     """
 
     guidance: float = 1.0
@@ -44,6 +45,7 @@ class Settings:
     model: str = ""
     recording: str = ""
     seconds: float = 0.0
+    speaking: tuple[tuple[float, float], ...] = ()
 
     def is_for(self, recording: str, seconds: float) -> bool:
         """Whether a take was made for a recording, or does not remember for which."""

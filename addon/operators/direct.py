@@ -73,7 +73,9 @@ def _told(library: Library, order: Order, shown: int, recording: Recording) -> s
 
 def _stale(library: Library, reading: Reading, recording: Recording) -> list[int]:
     """Takes that were made with other keys or for another recording."""
-    return library.stale_takes(reading.given, recording.clock, recording.path.name, recording.seconds)
+    return library.stale_takes(
+        reading.given, recording.clock, recording.path.name, recording.seconds, recording.speaking
+    )
 
 
 def _store(shot: Shot, library: Library, order: Order, result: Result, shown: int) -> int:
@@ -170,17 +172,21 @@ def show_original(shot: Shot, options: Options) -> Steps[list[str]]:
     return [*finding_notices(found), *departed, *notices]
 
 
-def refinish(shot: Shot) -> Steps[None]:
-    """Write what plays anew, as the animator changed its finishing; changed keys are kept."""
+def refinish(shot: Shot) -> Steps[list[str]]:
+    """Write what plays anew, as the animator changed its finishing; changed keys are kept.
+
+    Returns:
+        Sentences about what our keys were taken off.
+    """
     recording = recording_for_takes(shot)
     with state.changing(shot.record) as library:
         if not library.comp:
-            return
+            return []
         options = Options()
         frames = recording.clock.frame_span(whole_of(library))
         reading = yield from read(shot, options, frames, recording)
         parts = tuple(part for part in PARTS if any(entry.part == part for entry in library.comp))
-        yield from _write(shot, reading, recording, parts, frames, options)
+        return (yield from _write(shot, reading, recording, parts, frames, options))
 
 
 def slide(shot: Shot) -> Steps[list[str]]:

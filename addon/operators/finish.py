@@ -27,7 +27,9 @@ def refinish(record: Any) -> None:
     if _is_resetting or record.head is None or not record.library:
         return
     try:
-        finish(direct.refinish(open_shot(record.id_data, record.head)))
+        told = finish(direct.refinish(open_shot(record.id_data, record.head)))
+        if told:
+            session.sentence = " ".join(told)
     except RetakeError as error:
         session.sentence = str(error)
 

@@ -349,7 +349,7 @@ def why_stale(context: Context, take: Take) -> str:
     """What changed since a stale take was made, for its mark."""
     record, made = record_in(context), take.settings.recording
     is_other = record is not None and made and made != Path(record.audio_path).name
-    return "other recording" if is_other else "keys changed"
+    return "other recording" if is_other else "keys or cuts of the strip changed"
 
 
 CLASSES = (

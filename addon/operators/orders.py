@@ -127,7 +127,9 @@ def _order(
     """Check that something is free and gather the request."""
     check_free(reading.given, channels_of(parts), recording.clock.frame_span(span))
     values = request_values(reading.given, recording.clock, span, parts, context)
-    made = replace(options.settings, recording=recording.path.name, seconds=recording.seconds)
+    made = replace(
+        options.settings, recording=recording.path.name, seconds=recording.seconds, speaking=recording.speaking or ()
+    )
     options = replace(options, settings=made)
     yield False
     arrays = yield from rig.build_rig(shot)

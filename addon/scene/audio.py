@@ -25,6 +25,7 @@ STRIP_MARK = "retake_audio"
 STRIP_CHOSEN = "retake_chosen"
 """On an animator's own strip, which is never removed."""
 _IN_STEP = 0.01  # frames
+_TOUCH = 0.005  # s between two parts that go on without a gap
 ANALYSIS_RATE = 8000  # Hz, enough to find pauses
 
 
@@ -188,12 +189,12 @@ def find_strips(scene: bpy.types.Scene, mark: str) -> list[Any]:
     return sorted(found, key=compat.strip_edges)
 
 
-def strips_in_step(scene: bpy.types.Scene, mark: str) -> tuple[AudioClock, Span, bool]:
+def strips_in_step(scene: bpy.types.Scene, mark: str) -> tuple[AudioClock, list[Span], bool]:
     """Clock and heard seconds of a recording whose strip may have been cut.
 
     Returns:
-        Clock of the first part, the seconds from the first to the last that its parts play at that clock, and whether
-        a part was moved off it.
+        Clock of the first part, the spans of seconds that its parts play at that clock, in order and those that touch
+        joined, and whether a part was moved off it.
 
     Raises:
         AudioError: A part has no single speed.
@@ -201,8 +202,13 @@ def strips_in_step(scene: bpy.types.Scene, mark: str) -> tuple[AudioClock, Span,
     parts = [strip_clock(scene, strip) for strip in find_strips(scene, mark)]
     clock = parts[0][0]
     heard = [span for other, span in parts if abs(other.start_frame - clock.start_frame) < _IN_STEP]
-    whole = Span(min(span.start for span in heard), max(span.end for span in heard))
-    return clock, whole, len(heard) < len(parts)
+    joined: list[Span] = []
+    for span in sorted(heard, key=lambda span: span.start):
+        if joined and span.start - joined[-1].end < _TOUCH:
+            joined[-1] = Span(joined[-1].start, max(span.end, joined[-1].end))
+        else:
+            joined.append(span)
+    return clock, joined, len(heard) < len(parts)
 
 
 def strip_path(strip: Any) -> Path:

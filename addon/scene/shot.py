@@ -46,12 +46,15 @@ class Recording:
         seconds: Its length.
         clock: Audio time to scene frames.
         heard: Seconds of it that the strip plays (a trim shortens it).
+        speaking: Spans of its seconds in which the head speaks: the parts of a strip that was cut and has gaps; none
+            where it speaks everywhere, None where that cannot be told.
     """
 
     path: Path
     seconds: float
     clock: AudioClock
     heard: Span
+    speaking: tuple[tuple[float, float], ...] | None = ()
 
 
 @dataclass(frozen=True)
@@ -222,8 +225,17 @@ def recording_of(shot: Shot) -> Recording:
         return _recording_without_strip(shot, record)
     path = audio.strip_path(strip)
     seconds = audio.check_recording(path)
-    clock, heard, _ = audio.strips_in_step(shot.scene, record.uid)
-    return Recording(path, seconds, clock, heard.intersection(Span(0.0, seconds)) or Span(0.0, seconds))
+    clock, parts, _ = audio.strips_in_step(shot.scene, record.uid)
+    heard = Span(parts[0].start, parts[-1].end).intersection(Span(0.0, seconds)) or Span(0.0, seconds)
+    return Recording(path, seconds, clock, heard, _speaking(parts, seconds, 1.0 / clock.fps))
+
+
+def _speaking(parts: Sequence[Span], seconds: float, frame: float) -> tuple[tuple[float, float], ...]:
+    """Seconds in which the parts of a strip that was cut let the head speak; a strip ends on a whole frame."""
+    if len(parts) < 2:
+        return ()
+    ends = [seconds if seconds - frame < part.end else part.end for part in parts]
+    return tuple((round(part.start, 3), round(end, 3)) for part, end in zip(parts, ends, strict=True))
 
 
 def recording_for_takes(shot: Shot) -> Recording:
@@ -243,7 +255,7 @@ def recording_for_takes(shot: Shot) -> Recording:
             raise
         clock = _last_clock(shot, strip, notes)
         seconds = max((take.span.end for take in state.load_library(record).takes.values()), default=0.0)
-        return Recording(Path(record.audio_path), seconds, clock, Span(0.0, max(seconds, 0.0)))
+        return Recording(Path(record.audio_path), seconds, clock, Span(0.0, max(seconds, 0.0)), None)
 
 
 def _last_clock(shot: Shot, strip: Any, notes: state.Notes) -> AudioClock:

@@ -28,6 +28,9 @@ from .log_mel import FRAMES_PER_MOTION_FRAME, LogMelStatistics, log_mel_blocks, 
 
 Array = NDArray[np.float32]
 
+Speaking = tuple[tuple[float, float], ...]
+"""Spans of seconds of a recording in which a head speaks; none: it speaks everywhere."""
+
 PADDING = 64  # motion frames of silence encoded before and after the recording
 _BLOCK = 512  # motion frames encoded at once
 _CACHED_FRAMES = 20 * 60 * MODEL_FPS * 12  # the cache holds up to four hours of features, about 110 MB
@@ -60,13 +63,16 @@ def count_frames(seconds: float) -> int:
     return max(1, math.ceil(seconds * MODEL_FPS))
 
 
-def extract_features(path: Path | str, encoder: AudioEncoder, monitor: Monitor) -> AudioFeatures:
+def extract_features(
+    path: Path | str, encoder: AudioEncoder, monitor: Monitor, speaking: Speaking = ()
+) -> AudioFeatures:
     """Read a recording and encode it.
 
     Args:
         path: Anything soundfile or ffmpeg reads.
         encoder: The audio encoder of the model, in evaluation mode.
         monitor: Receives progress in the stage "audio", in seconds of recording, twice its length.
+        speaking: Where the head speaks; elsewhere it hears silence. Level and noise are those of the whole recording.
 
     Returns:
         The features, with silence before and after.
@@ -85,7 +91,8 @@ def extract_features(path: Path | str, encoder: AudioEncoder, monitor: Monitor) 
         normalise = statistics.normaliser().apply
         margin = encoder.receptive_frames
         silence = silent_log_mel((PADDING + margin) * FRAMES_PER_MOTION_FRAME)
-        sounding = _take_rows(_raw_blocks(recording, monitor), N * FRAMES_PER_MOTION_FRAME)
+        heard = _spoken(_raw_blocks(recording, monitor), speaking)
+        sounding = _take_rows(heard, N * FRAMES_PER_MOTION_FRAME)
         padded = (normalise(block) for part in ([silence], sounding, [silence]) for block in part)
         encoded = [
             _encode(encoder, window, margin)
@@ -106,10 +113,10 @@ class FeatureCache:
         self._encoder = encoder
         self._entries: OrderedDict[tuple[object, ...], AudioFeatures] = OrderedDict()
 
-    def get(self, path: Path | str, monitor: Monitor) -> AudioFeatures:
+    def get(self, path: Path | str, monitor: Monitor, speaking: Speaking = ()) -> AudioFeatures:
         """Features of a recording, from the cache where the file is the one seen before; see `extract_features`."""
-        key = _identity(Path(path))
-        features = self._entries.get(key) or extract_features(path, self._encoder, monitor)
+        key = (*_identity(Path(path)), speaking)
+        features = self._entries.get(key) or extract_features(path, self._encoder, monitor, speaking)
         self._entries[key] = features
         self._entries.move_to_end(key)
         while len(self._entries) > 1 and sum(len(entry.frames) for entry in self._entries.values()) > _CACHED_FRAMES:
@@ -134,6 +141,16 @@ def _raw_blocks(recording: Recording, monitor: Monitor) -> Iterator[Array]:
         frames += len(block)
         monitor.advance("audio", frames // (FRAMES_PER_MOTION_FRAME * MODEL_FPS) - before)
         yield block
+
+
+def _spoken(blocks: Iterable[Array], speaking: Speaking) -> Iterator[Array]:
+    """Blocks with digital silence where the head does not speak."""
+    first = 0
+    for block in blocks:
+        seconds = (first + np.arange(len(block)) + 0.5) / (FRAMES_PER_MOTION_FRAME * MODEL_FPS)
+        first += len(block)
+        speaks = np.logical_or.reduce([(seconds >= start) & (seconds < end) for start, end in speaking])
+        yield np.where(speaks[:, None], block, silent_log_mel(1)) if speaking else block
 
 
 def _take_rows(blocks: Iterable[Array], rows: int) -> Iterator[Array]:

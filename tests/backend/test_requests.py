@@ -29,7 +29,8 @@ ANYTHING = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
     max_leaves=6,
 )
-ARRAYS = npst.arrays(npst.scalar_dtypes().filter(lambda dtype: dtype.kind in "biuf"), npst.array_shapes(max_side=4))
+NUMBERS = (npst.boolean_dtypes(), npst.integer_dtypes(), npst.unsigned_integer_dtypes(), npst.floating_dtypes())
+ARRAYS = npst.arrays(st.one_of(*NUMBERS), npst.array_shapes(max_side=4))
 
 
 def test_a_whole_request() -> None:
@@ -39,6 +40,8 @@ def test_a_whole_request() -> None:
     assert request.options.range_seconds == (0.0, 2.5)
     assert request.options.parts == ("mouth", "head")
     assert request.given.channels.tolist() == [17]
+    assert request.speaking == ()
+    assert parse_generate(GOOD | {"speaking": [[0, 1.5], [2, 3]]}, keys).speaking == ((0.0, 1.5), (2.0, 3.0))
 
 
 def test_what_may_be_left_out() -> None:
@@ -60,6 +63,7 @@ def test_what_may_not(name: str) -> None:
     [
         *(("range", [0, 10**400]), ("range", [True, 2]), ("guidance", 10**400), ("guidance", True), ("steps", 2.0)),
         *(("seeds", [1.0]), ("seeds", 3), ("parts", [1]), ("parts", "mouth"), ("audio", None), ("style", 1)),
+        *(("speaking", [1, 2]), ("speaking", [[2, 1]]), ("speaking", [[0, 1, 2]]), ("speaking", [[0, "1"]])),
     ],
 )
 def test_a_member_of_the_wrong_kind(name: str, value: object) -> None:

@@ -15,11 +15,13 @@ import pytest
 from retake.addon import compat
 from retake.addon.operators.session import session
 from retake.addon.operators.setup import strips_to_use
+from retake.addon.scene import state
 from retake.addon.scene.audio import check_recording, find_strip
 from retake.backend.errors import AudioError
 
 from .helpers import Stage, error_of, write_speech
 
+SAMPLE = Path(__file__).resolve().parents[2] / "backend" / "assets" / "sample.flac"
 needs_audio = pytest.mark.skipif(not compat.has_audio(), reason="this bpy was built without Audaspace: no sound strips")
 
 
@@ -185,6 +187,27 @@ def test_a_strip_that_was_cut_counts_as_far_as_it_is_in_step(stage: Stage, moved
     end = stage.generated("jawOpen").max()
     said = any("was cut" in notice for notice in session.job.order.notices)
     assert (end, said) == ((73, False) if moved == 0 else (20, True))
+
+
+@needs_audio
+def test_a_head_speaks_where_the_parts_of_its_strip_are(make_stage: Callable[..., Stage]) -> None:
+    """Two heads in one recording: where the other speaks, a part of the strip is deleted."""
+    stage = make_stage(audio=SAMPLE)
+    stage.generate(count=1)
+    gap = np.arange(84.0, 104.0)
+    spoke = np.ptp(stage.at("jawOpen", gap))
+    before = stage.at("jawOpen", np.arange(10.0, 60.0))
+    second = find_strip(stage.scene, stage.record.uid).split(frame=78, split_method="SOFT")
+    third = second.split(frame=110, split_method="SOFT")
+    compat.sequencer_strips(stage.scene).remove(second)
+    assert third.name in [strip.name for strip in compat.all_strips(stage.scene)]
+    bpy.ops.retake.show_take(take=1)
+    assert state.load_notes(stage.record).stale == [1], "it was made for other cuts"
+    bpy.ops.retake.update_take()
+    assert state.load_notes(stage.record).stale == []
+    assert np.ptp(stage.at("jawOpen", gap)) < 0.3 * spoke
+    assert np.abs(stage.at("jawOpen", np.arange(10.0, 60.0)) - before).max() < 0.1, "the rest is spoken as before"
+    assert state.load_library(stage.record).take(1).settings.speaking == ((0.0, 3.208), (4.542, 5.34))
 
 
 @needs_audio

@@ -94,6 +94,20 @@ def test_silence_is_silence(encoder: Any, tmp_path: Path) -> None:
     assert silent_log_mel(3).shape == (3, 80)
 
 
+def test_a_head_hears_silence_where_it_does_not_speak(session: Any, encoder: Any, recording: Path) -> None:
+    whole = extract_features(recording, encoder, Monitor())
+    part = extract_features(recording, encoder, Monitor(), ((1.0, 2.0),))
+    margin, first = encoder.receptive_frames, PADDING + 30
+    spoken = slice(first + margin, first + 30 - margin)
+    torch.testing.assert_close(part.frames[spoken], whole.frames[spoken], atol=1e-5, rtol=1e-4)
+    listens = part.frames[PADDING + 60 + margin : PADDING + 150]
+    torch.testing.assert_close(listens, part.frames[:1].expand_as(listens), atol=1e-5, rtol=1e-4)
+    assert not torch.allclose(listens, whole.frames[PADDING + 60 + margin : PADDING + 150], atol=1e-2)
+    heard = session.hear(recording, speaking=((1.0, 2.0),))
+    assert torch.equal(heard.frames, part.frames)
+    assert torch.equal(session.hear(recording).frames, whole.frames), "the two are kept apart"
+
+
 def test_memory_does_not_grow_with_the_recording(encoder: Any, tmp_path: Path) -> None:
     path = tmp_path / "long.wav"
     minute = (speech_like(60.0) * 32767).astype(np.int16)
