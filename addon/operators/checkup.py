@@ -6,7 +6,7 @@ from __future__ import annotations
 import bpy
 
 from ..scene import state
-from ..scene.checkup import Cause, find_causes
+from ..scene.checkup import DRIVEN, Cause, find_causes
 from .common import Context, Outcome, current_shot, library_in, record_in, refuse, reporting, why_no_takes
 from .comp import show
 
@@ -65,7 +65,7 @@ class RETAKE_OT_mend(bpy.types.Operator):
     bl_label = "Mend"
     bl_options = {"REGISTER", "UNDO"}
 
-    code: bpy.props.StringProperty(name="Cause", description="Which; empty for all that can be mended")
+    code: bpy.props.StringProperty(name="Cause", description="Which; empty for all but removing drivers")
 
     @classmethod
     def poll(cls, context: Context) -> bool:
@@ -76,12 +76,17 @@ class RETAKE_OT_mend(bpy.types.Operator):
         """Mend it."""
 
         def work() -> list[str]:
-            causes = [one for one in causes_in(context) if one.remedy and self.code in ("", one.code)]
+            chosen = [
+                one for one in causes_in(context) if self.code == one.code or (not self.code and one.code != DRIVEN)
+            ]
+            causes = [one for one in chosen if one.remedy]
             for cause in causes:
                 if cause.remedy in ("Show the Take Again", "Show the Last Take"):
                     self._show(context)
                 else:
                     cause.mend()
+                if cause.code == DRIVEN:  # what was driven was not written
+                    self._show(context)
             context.view_layer.update()
             left = [cause.sentence for cause in causes_in(context)]
             mended = [f"Mended: {cause.sentence}" for cause in causes] or ["There was nothing to mend."]

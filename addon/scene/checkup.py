@@ -16,6 +16,9 @@ from .keying import OURS
 from .shot import Shot
 from .targets import Target
 
+DRIVEN = "driven"
+"""The cause that only an explicit choice mends: drivers are the animator's."""
+
 _OVERRIDING = ("MESH_CACHE", "MESH_SEQUENCE_CACHE")
 
 
@@ -128,13 +131,27 @@ def _curves(shot: Shot, written: set[str]) -> Iterator[Cause]:
         if fcurve is not None and (fcurve.mute or (fcurve.group and fcurve.group.mute)):
             muted.append((target.curve_id, fcurve))
         if target.driver is not None:
-            driven.append(target.curve_id)
+            driven.append(target)
     if muted:
         names = shortened([name for name, _ in muted])
         yield Cause("muted", f"These channels are muted: {names}.", "Unmute Them", lambda: _unmute(muted))
     if driven:
-        sentence = f"These channels are driven, and keys on them play nothing: {shortened(driven)}."
-        yield Cause("driven", f"{sentence} Remove the drivers where the take shall play.")
+        names = shortened([target.curve_id for target in driven])
+        sentence = f"These channels are driven, and keys on them play nothing: {names}."
+        choice = "Let takes play on what drives them (Character, Use What Drives Them), or remove the drivers."
+        is_local = all(compat.is_editable(one.owner) and one.owner.override_library is None for one in driven)
+        remedy = "Remove These Drivers" if is_local else ""
+        yield Cause(DRIVEN, f"{sentence} {choice}", remedy, lambda: _remove_drivers(driven))
+
+
+def _remove_drivers(driven: list[Target]) -> None:
+    for target in driven:
+        target.owner.driver_remove(target.data_path, *([target.index] if _is_array(target) else []))
+
+
+def _is_array(target: Target) -> bool:
+    """Whether a target is one component of several."""
+    return not isinstance(target.owner.path_resolve(target.data_path), float | int)
 
 
 def _unmute(muted: list[tuple[str, Any]]) -> None:

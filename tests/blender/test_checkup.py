@@ -153,11 +153,15 @@ def test_tweak_mode_is_found_and_left(playing: Stage) -> None:
     assert action is not None
 
 
-def test_a_driven_channel_is_named_and_left(playing: Stage) -> None:
+def test_a_driven_channel_is_named_and_freed_by_its_own_button(playing: Stage) -> None:
     playing.key.key_blocks["browInnerUp"].driver_add("value").driver.expression = "0.5"
     found = next(cause for cause in causes_in(bpy.context) if cause.code == "driven")
     assert "browInnerUp" in found.sentence
-    assert not found.remedy
+    bpy.ops.retake.mend()
+    assert "driven" in codes(), "drivers are the animator's: only the button of their own removes them"
+    bpy.ops.retake.mend(code="driven")
+    assert "driven" not in codes()
+    assert np.ptp(playing.at("browInnerUp", np.arange(1.0, 40.0))) > 0.0, "the take plays there now"
 
 
 def test_what_overrides_another_mesh_of_the_character_is_found_too(stage: Stage) -> None:
